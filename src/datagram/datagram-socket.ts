@@ -1,0 +1,31 @@
+// What the driver needs of a socket: the seam between the UDP socket (udp-socket.ts) and the simulated one
+// (sim/network.ts).
+
+/** An IP address and a port; never a host name. */
+export interface SocketAddress {
+  /** `127.0.0.1`, `::1`; without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A bound datagram socket. */
+export interface DatagramSocket {
+  readonly local: SocketAddress;
+  /**
+   * Largest datagram, in bytes, that is worth trying to this address: what the interface carries unfragmented
+   * (a loopback interface: tens of KiB), never less than 1200.
+   */
+  datagramCeilingBytes(to: SocketAddress): number;
+  /**
+   * Sends one datagram; the socket may read `bytes` until the turn ends, so the caller does not reuse them.
+   * Never throws: what the local network refuses comes to `onSendError`.
+   */
+  send(bytes: Uint8Array, to: SocketAddress): void;
+  /** Bytes accepted by `send` that the operating system has not taken yet. */
+  readonly queuedBytes: number;
+  /** The one receiver; set before the first turn ends. The bytes belong to the receiver. */
+  onDatagram: (bytes: Uint8Array, from: SocketAddress) => void;
+  /** `code` is the system's, e.g. `ENETUNREACH`, `EMSGSIZE`. */
+  onSendError: (to: SocketAddress, code: string) => void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,103 @@
+// The seam between those who call and those who carry: the grid client and the storage server know only
+// this. Implementations: datagram/ (UDP), sim/ (the same driver on a simulated socket), tcp/.
+
+import type { Clock } from '../base/clock.ts';
+
+/** Options of one call. */
+export interface CallOptions {
+  /** Never mind: when it aborts, the promise rejects with `signal.reason` at once and nothing more is sent. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * When to give up, in milliseconds from now. `'adaptive'` (default): learnt from this peer's response
+   * times; `Infinity`: never, but for a peer that goes silent.
+   */
+  readonly deadline?: 'adaptive' | number | undefined;
+  /** The method may run twice without harm: the call is repeated across a restart of the peer. */
+  readonly idempotent?: boolean | undefined;
+  /** Bytes expected in the answer, when known: response times are learnt per size class. */
+  readonly expectedBytes?: number | undefined;
+  /**
+   * Called at most once when the call takes longer than it should by what is known of this peer. The call
+   * goes on; the caller may look for another source.
+   */
+  readonly onOverdue?: (() => void) | undefined;
+}
+
+/** What is known of a peer's being there. */
+export type PeerHealth = 'unknown' | 'live' | 'suspect' | 'silent';
+
+/** Another endpoint, by address. Getting one sends nothing: there is no connecting. */
+export interface Peer {
+  /** As given to {@link Transport.peer}, e.g. `nm://127.0.0.1:4820`. */
+  readonly address: string;
+  readonly clock: Clock;
+  readonly health: PeerHealth;
+  /**
+   * Calls `method` with a CBOR-encodable body and resolves to the handler's answer (a CBOR value;
+   * `Uint8Array`s in it are views of a buffer that nobody else uses).
+   * @throws RpcError, or `options.signal.reason` when it was cancelled.
+   */
+  call(method: string, body: unknown, options?: CallOptions): Promise<unknown>;
+  /**
+   * Milliseconds after which a call of this method would be called overdue, from what is known now;
+   * `expectedBytes` picks the size class.
+   */
+  overdueAfterMs(method: string, expectedBytes?: number): number;
+}
+
+/** What a handler is told besides the request. */
+export interface HandlerContext {
+  /** Aborts when the caller says never mind, its deadline passes, or the transport closes. */
+  readonly signal: AbortSignal;
+  /** When the caller gives up, on {@link Transport.clock}; `Infinity` when it never does. */
+  readonly deadlineAtMs: number;
+  /** Printable address that the request came from. */
+  readonly from: string;
+}
+
+/**
+ * Answers one request with a CBOR-encodable value. What it throws reaches the caller as HANDLER_FAILED
+ * with `detail` = the error's `code` (if it is a string, else its `name`) and `message`.
+ */
+export type Handler = (request: unknown, context: HandlerContext) => unknown | Promise<unknown>;
+
+/** What a server declares of a method. */
+export interface HandlerOptions {
+  /**
+   * `'safe'`: may run from the very first datagram of a peer, which somebody could have recorded and sent
+   * again (reads, content-addressed writes, test-and-set). Others wait one round trip at the first contact.
+   */
+  readonly early?: 'safe' | undefined;
+}
+
+/** A change in what is known of a peer, or a call that became overdue. */
+export type TransportEvent =
+  | {
+      readonly type: 'peer:silent';
+      readonly peer: string;
+      readonly failedCalls: number;
+      readonly atMs: number;
+    }
+  | { readonly type: 'peer:back'; readonly peer: string; readonly silentMs: number; readonly atMs: number }
+  | {
+      readonly type: 'peer:overdue';
+      readonly peer: string;
+      readonly method: string;
+      readonly afterMs: number;
+      readonly atMs: number;
+    };
+
+/** Carries calls between peers. */
+export interface Transport extends AsyncDisposable {
+  /** Where others reach this transport, e.g. `nm://127.0.0.1:4820`. */
+  readonly address: string;
+  readonly clock: Clock;
+  /** Registers the handler of a method; a second registration of a name throws. */
+  handle(method: string, handler: Handler, options?: HandlerOptions): void;
+  /** The peer at an address; the same object for the same address while it is held. */
+  peer(address: string): Peer;
+  /** Listens to {@link TransportEvent}s; returns the function that stops it. */
+  subscribe(listener: (event: TransportEvent) => void): () => void;
+  /** Cancels what is outstanding (CLOSED), tells the peers, frees the socket. Idempotent. */
+  close(): Promise<void>;
+}
