@@ -1,0 +1,91 @@
+// Every constant of the protocol with its unit and where it comes from. An endpoint takes a partial override,
+// which tests and the simulator use to make rare things frequent.
+
+/** All numbers that steer an endpoint. Times in milliseconds, sizes in bytes. */
+export interface ProtocolConfig {
+  /** First guess of a round trip (RFC 9002, 6.2.2). */
+  readonly initialRttMs: number;
+  /** Timer granularity (RFC 9002, 6.1.2: kGranularity). */
+  readonly granularityMs: number;
+  /** Later packets acknowledged until an earlier one counts as lost (RFC 9002, 6.1.1). */
+  readonly packetThreshold: number;
+  /** Same, in round trips (RFC 9002, 6.1.2). */
+  readonly timeThreshold: number;
+  /** Longest time that an acknowledgement is held back; a response within it is the acknowledgement. */
+  readonly maxAckDelayMs: number;
+  /** A packet that arrives while so many wait for acknowledgement is acknowledged within the turn. */
+  readonly ackEveryPackets: number;
+  /** Ranges in one ACK; enough for 64 holes. */
+  readonly maxAckRanges: number;
+  /** Probe timeouts in a row that make persistent congestion (RFC 9002, 7.6) … */
+  readonly persistentCongestionThreshold: number;
+  /** … and that make a peer suspect at the first, silent at this one. */
+  readonly silentAfterProbes: number;
+  /** But not before this much time without an answer: a stalled event loop or disk is not silence. */
+  readonly silentFloorMs: number;
+  /** While calls are outstanding and nothing is heard for this long (or 2 PTO), a PING asks whether the peer is there. */
+  readonly idleProbeMs: number;
+  /** Distance of the single probes to a silent peer: doubling between these. */
+  readonly silentProbeMinMs: number;
+  readonly silentProbeMaxMs: number;
+  /** A timer that fires later than this was held up by our own event loop: timers are re-armed, nobody blamed. */
+  readonly stallMs: number;
+  /** Largest message (issue: 16 MiB). */
+  readonly maxMessageBytes: number;
+  /** How much of a message may be sent before a GRANT (Homa's unscheduled bytes). */
+  readonly initialGrantBytes: number;
+  /** How far ahead of what has arrived one message is granted. */
+  readonly grantAheadBytes: number;
+  /** Bytes promised to senders and not yet here, over all messages of this endpoint. */
+  readonly maxGrantedBytes: number;
+  /** Memory for messages that are partly here: per peer, and in all. */
+  readonly maxReassemblyBytesPerPeer: number;
+  readonly maxReassemblyBytes: number;
+  /** Outstanding calls of one peer at its server, running or arriving; more are OVERLOADED. */
+  readonly maxServerCallsPerPeer: number;
+  /** Outstanding calls in all here at the client; more are OVERLOADED. */
+  readonly maxClientCalls: number;
+  /** Bytes of requests queued here at the client, over all peers. */
+  readonly maxQueuedBytes: number;
+  /** Answers kept for clients that have not confirmed them, in all. */
+  readonly maxKeptResponseBytes: number;
+  /** Ranges of settled call ids remembered per client before the oldest gap is closed. */
+  readonly maxSettledRanges: number;
+  /** Peers that called us and are remembered. */
+  readonly maxServerPeers: number;
+  /** Peers that we called and have nothing outstanding with, remembered. */
+  readonly maxIdleClientPeers: number;
+  /** Largest datagram tried. */
+  readonly maxDatagramBytes: number;
+}
+
+export const DEFAULT_CONFIG: ProtocolConfig = {
+  initialRttMs: 333,
+  granularityMs: 1,
+  packetThreshold: 3,
+  timeThreshold: 9 / 8,
+  maxAckDelayMs: 5,
+  ackEveryPackets: 2,
+  maxAckRanges: 64,
+  persistentCongestionThreshold: 3,
+  silentAfterProbes: 3,
+  silentFloorMs: 600,
+  idleProbeMs: 200,
+  silentProbeMinMs: 500,
+  silentProbeMaxMs: 30_000,
+  stallMs: 100,
+  maxMessageBytes: 16 * 1024 * 1024,
+  initialGrantBytes: 64 * 1024,
+  grantAheadBytes: 2 * 1024 * 1024,
+  maxGrantedBytes: 8 * 1024 * 1024,
+  maxReassemblyBytesPerPeer: 64 * 1024 * 1024,
+  maxReassemblyBytes: 128 * 1024 * 1024,
+  maxServerCallsPerPeer: 4096,
+  maxClientCalls: 200_000,
+  maxQueuedBytes: 256 * 1024 * 1024,
+  maxKeptResponseBytes: 64 * 1024 * 1024,
+  maxSettledRanges: 1024,
+  maxServerPeers: 10_000,
+  maxIdleClientPeers: 100_000,
+  maxDatagramBytes: 65_000,
+};

@@ -1,0 +1,56 @@
+// A message on its way in, in pieces, in any order: its buffer, what has arrived, what it was granted. The
+// bounds on memory are kept by MemoryBudget, which all messages of an endpoint share.
+
+import { Intervals } from '../base/intervals.ts';
+
+/** What a piece did to a message. */
+export type PieceOutcome = 'progress' | 'complete' | 'nothing-new' | 'contradiction';
+
+/** Collects the pieces of one message of known length. */
+export class IncomingMessage {
+  readonly total: number;
+  /** The sender may send this many bytes. */
+  granted: number;
+  #buffer: Uint8Array | undefined;
+  readonly #arrived = new Intervals();
+
+  constructor(total: number, granted: number) {
+    this.total = total;
+    this.granted = Math.min(granted, total);
+  }
+
+  get arrivedBytes(): number {
+    return this.#arrived.total;
+  }
+
+  get remainingBytes(): number {
+    return this.total - this.#arrived.total;
+  }
+
+  /** Bytes that the sender may send and that are not here. */
+  get promisedBytes(): number {
+    return Math.max(0, this.granted - this.#arrived.total);
+  }
+
+  /** A piece that is the whole message is kept as the view it is, without a copy. */
+  add(offset: number, total: number, data: Uint8Array): PieceOutcome {
+    if (total !== this.total || offset + data.length > total) return 'contradiction';
+    if (data.length === total && this.#buffer === undefined) {
+      this.#buffer = data;
+      this.#arrived.add(0, total);
+      return 'complete';
+    }
+    // Not zeroed: every byte is written before anybody reads one.
+    this.#buffer ??= Buffer.allocUnsafeSlow(total);
+    if (this.#arrived.add(offset, offset + data.length) === 0) return 'nothing-new';
+    this.#buffer.set(data, offset);
+    return this.#arrived.total === total ? 'complete' : 'progress';
+  }
+
+  /** The whole message; only when complete. */
+  get bytes(): Uint8Array {
+    return this.#buffer ?? EMPTY;
+  }
+}
+
+const EMPTY = new Uint8Array(0);

@@ -1,0 +1,86 @@
+// A request or response on its way out: which of its bytes have been sent, acknowledged, lost, and how far the
+// receiver lets it go.
+
+import { Intervals } from '../base/intervals.ts';
+
+/** Bytes of one message and what is known of their delivery. */
+export class OutgoingMessage {
+  readonly bytes: Uint8Array;
+  /** Bytes from the start that may be sent: the receiver's grant. */
+  granted: number;
+  #next = 0;
+  readonly #acked = new Intervals();
+  /** Ranges to send again, in the order in which they were found lost. */
+  readonly #lost: [from: number, to: number][] = [];
+  /** An answer without a body still has one frame to be sent. */
+  #emptyPending: boolean;
+
+  constructor(bytes: Uint8Array, initialGrant: number) {
+    this.bytes = bytes;
+    this.granted = initialGrant;
+    this.#emptyPending = bytes.length === 0;
+  }
+
+  get started(): boolean {
+    return this.#next > 0 || (this.bytes.length === 0 && !this.#emptyPending);
+  }
+
+  /** Every byte has been handed to a packet at least once. */
+  get fullySent(): boolean {
+    return this.#next === this.bytes.length && !this.#emptyPending;
+  }
+
+  get delivered(): boolean {
+    return this.bytes.length === 0 ? this.#acked.total > 0 : this.#acked.total === this.bytes.length;
+  }
+
+  /** Bytes that no packet has carried yet: what a cancel saves. */
+  get unsentBytes(): number {
+    return this.bytes.length - this.#next;
+  }
+
+  get sendable(): boolean {
+    return this.#emptyPending || this.#lost.length > 0 || this.#next < Math.min(this.granted, this.bytes.length);
+  }
+
+  /** Where the next piece starts; only while {@link sendable}. */
+  get nextOffset(): number {
+    return this.#lost[0]?.[0] ?? (this.#emptyPending ? 0 : this.#next);
+  }
+
+  /** Takes the next piece of at most `maxBytes` (≥ 1); returns its end. Only while {@link sendable}. */
+  take(maxBytes: number): number {
+    const lost = this.#lost[0];
+    if (lost !== undefined) {
+      const end = Math.min(lost[1], lost[0] + maxBytes);
+      if (end === lost[1]) this.#lost.shift();
+      else lost[0] = end;
+      return end;
+    }
+    this.#emptyPending = false;
+    this.#next = Math.min(this.granted, this.bytes.length, this.#next + maxBytes);
+    return this.#next;
+  }
+
+  onAcked(from: number, to: number): void {
+    // An empty message is stood for by one imaginary byte.
+    this.#acked.add(from, Math.max(to, from + 1));
+  }
+
+  onLost(from: number, to: number): void {
+    if (this.bytes.length === 0) {
+      this.#emptyPending = !this.delivered;
+      return;
+    }
+    for (const gap of this.#acked.gaps(from, to)) this.#lost.push(gap);
+  }
+
+  /** Forgets what was sent, to send it all again: to a new incarnation of the receiver. */
+  restart(initialGrant: number): void {
+    this.#next = 0;
+    this.#lost.length = 0;
+    this.#acked.removeBelow(Number.MAX_SAFE_INTEGER);
+    this.granted = initialGrant;
+    this.#emptyPending = this.bytes.length === 0;
+  }
+}

@@ -1,0 +1,67 @@
+// The receiving half of a packet number space: which packets have come, and when they must be acknowledged
+// (RFC 9000, section 13.2).
+
+import { Intervals } from '../base/intervals.ts';
+import type { IdRange } from '../wire/frame.ts';
+import type { ProtocolConfig } from './config.ts';
+
+/** Remembers received packet numbers and says when an ACK is due. */
+export class ReceivedPackets {
+  readonly #config: ProtocolConfig;
+  readonly #numbers = new Intervals();
+  #largest = -1;
+  #largestAtMs = 0;
+  #unacknowledged = 0;
+  /** When the pending acknowledgement must leave; Infinity when none is owed. */
+  ackDueAtMs: number = Number.POSITIVE_INFINITY;
+  /** Numbers below it count as seen: their ranges had to be forgotten. */
+  #floor = 0;
+
+  constructor(config: ProtocolConfig) {
+    this.#config = config;
+  }
+
+  get largest(): number {
+    return this.#largest;
+  }
+
+  /** True when this number was seen before, or is too old to tell. */
+  isDuplicate(packetNumber: number): boolean {
+    return packetNumber < this.#floor || this.#numbers.has(packetNumber);
+  }
+
+  /** Records a packet that was opened and is no duplicate. */
+  onReceived(packetNumber: number, ackEliciting: boolean, nowMs: number): void {
+    const inOrder = packetNumber === this.#largest + 1;
+    this.#numbers.add(packetNumber, packetNumber + 1);
+    while (this.#numbers.rangeCount > 2 * this.#config.maxAckRanges) {
+      this.#numbers.removeLowestRange();
+      this.#floor = this.#numbers.highestRanges(Number.MAX_SAFE_INTEGER).at(-1)![0];
+    }
+    if (packetNumber > this.#largest) {
+      this.#largest = packetNumber;
+      this.#largestAtMs = nowMs;
+    }
+    if (!ackEliciting) return;
+    this.#unacknowledged++;
+    if (!inOrder || this.#unacknowledged >= this.#config.ackEveryPackets) this.ackDueAtMs = nowMs;
+    else this.ackDueAtMs = Math.min(this.ackDueAtMs, nowMs + this.#config.maxAckDelayMs);
+  }
+
+  get ackOwed(): boolean {
+    return this.#unacknowledged > 0;
+  }
+
+  /** What an ACK says now; call {@link onAckSent} when it is in a packet. */
+  ack(nowMs: number): { ranges: IdRange[]; delayUs: number } {
+    const ranges = this.#numbers
+      .highestRanges(this.#config.maxAckRanges)
+      .map(([start, end]): IdRange => [start, end - 1]);
+    return { ranges, delayUs: Math.max(0, Math.round((nowMs - this.#largestAtMs) * 1000)) };
+  }
+
+  onAckSent(): void {
+    this.#unacknowledged = 0;
+    this.ackDueAtMs = Number.POSITIVE_INFINITY;
+  }
+}
