@@ -1,0 +1,119 @@
+// How fast the erasure code is: `node --import tsx bench/erasure.ts [--json]`. Kernel and reference take turns in
+// one run, because machines are shared; each figure is the median of its rounds. MB/s are of input: the data that
+// goes in to encode, the data that comes out of decode.
+
+import { cpus, release, totalmem } from 'node:os';
+import { ErasureCodec } from '../src/erasure/codec.ts';
+import { loadKernel } from '../src/erasure/kernel.ts';
+import { type MatrixProduct, referenceProduct } from '../src/erasure/reference.ts';
+
+interface Case {
+  readonly implementation: 'kernel' | 'reference';
+  readonly operation: 'encode' | 'decode';
+  readonly needed: number;
+  readonly total: number;
+  readonly sizeBytes: number;
+  /** Does the operation once. */
+  readonly run: () => void;
+}
+
+interface Result extends Omit<Case, 'run'> {
+  readonly medianMBps: number;
+  readonly worstMBps: number;
+  readonly bestMBps: number;
+}
+
+const SEGMENT_BYTES = 1024 * 1024;
+const ROUNDS = 31;
+/** A round repeats the operation for at least so long: longer than the scheduler's slices of other processes. */
+const ROUND_MS = 20;
+const WARM_UP_MS = 400;
+
+const json = process.argv.includes('--json');
+const cases = [...casesOf(3, 10), ...casesOf(7, 10)];
+const machine = {
+  command: ['node --import tsx bench/erasure.ts', ...process.argv.slice(2)].join(' '),
+  processor: cpus()[0]?.model.trim() ?? 'unknown',
+  cores: cpus().length,
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+  system: `${process.platform} ${release()} ${process.arch}`,
+  node: process.version,
+  v8: process.versions.v8,
+  rounds: ROUNDS,
+};
+
+if (json) console.log(JSON.stringify({ type: 'machine', ...machine }));
+else for (const [name, value] of Object.entries(machine)) console.log(`${name.padEnd(10)} ${value}`);
+
+const results = measure(cases);
+if (json) {
+  for (const result of results) console.log(JSON.stringify({ type: 'result', ...result }));
+  console.log(JSON.stringify({ type: 'summary', version: 1, suite: 'erasure', machine, results }));
+} else {
+  console.log('\nMB/s of input, 1 MiB segments: median (worst to best of the rounds)');
+  for (const result of results) console.log(line(result));
+}
+
+function casesOf(needed: number, total: number): Case[] {
+  const kernel = loadKernel();
+  return [
+    ...(kernel === undefined ? [] : casesWith(needed, total, 'kernel', kernel)),
+    ...casesWith(needed, total, 'reference', referenceProduct),
+  ];
+}
+
+function casesWith(
+  needed: number,
+  total: number,
+  implementation: Case['implementation'],
+  product: MatrixProduct,
+): Case[] {
+  const codec = new ErasureCodec(needed, total, product);
+  const blockBytes = Math.ceil(SEGMENT_BYTES / needed);
+  const data = Array.from({ length: needed }, (_, block) =>
+    Uint8Array.from({ length: blockBytes }, (_, i) => (i * 167 + block * 31 + (i >> 8)) & 0xff),
+  );
+  const numbers = Array.from({ length: total }, (_, shareNumber) => shareNumber);
+  const shares = codec.encode(data, numbers);
+  // The worst there is for a download: as many data shares lost as there are check shares.
+  const kept = new Map(numbers.slice(-needed).map((shareNumber) => [shareNumber, shares[shareNumber]!]));
+  const common = { implementation, needed, total, sizeBytes: SEGMENT_BYTES };
+  return [
+    { ...common, operation: 'encode', run: () => void codec.encode(data, numbers) },
+    { ...common, operation: 'decode', run: () => void codec.decode(kept) },
+  ];
+}
+
+/** All cases in turn, round after round, so that a busy moment of the machine hits all of them alike. */
+function measure(cases: readonly Case[]): Result[] {
+  for (const { run } of cases) runFor(WARM_UP_MS, run);
+  const samples = new Map<Case, number[]>(cases.map((each) => [each, []]));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [{ run, sizeBytes }, rates] of samples) {
+      const { times, elapsedMs } = runFor(ROUND_MS, run);
+      rates.push((times * sizeBytes) / (elapsedMs * 1000));
+    }
+  }
+  return [...samples].map(([{ run: _, ...what }, rates]) => {
+    const sorted = rates.sort((a, b) => a - b).map(Math.round);
+    const [worstMBps, medianMBps, bestMBps] = [0, ROUNDS >> 1, ROUNDS - 1].map((at) => sorted[at]!);
+    return { ...what, medianMBps: medianMBps!, worstMBps: worstMBps!, bestMBps: bestMBps! };
+  });
+}
+
+function runFor(durationMs: number, run: () => void): { times: number; elapsedMs: number } {
+  const start = performance.now();
+  let times = 0;
+  let elapsedMs = 0;
+  while (elapsedMs < durationMs) {
+    run();
+    times++;
+    elapsedMs = performance.now() - start;
+  }
+  return { times, elapsedMs };
+}
+
+function line({ operation, needed, total, implementation, medianMBps, worstMBps, bestMBps }: Result): string {
+  const what = `${operation} ${needed} of ${total}`.padEnd(16);
+  return `${what} ${implementation.padEnd(10)} ${String(medianMBps).padStart(6)}  (${worstMBps} to ${bestMBps})`;
+}
