@@ -1,0 +1,20 @@
+// Small helpers over byte arrays that several rooms need and the platform does not have.
+// Text encodings stand beside them: base32.ts, netstring.ts.
+
+/** One new array with the bytes of all parts, in order. */
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  let sizeBytes = 0;
+  for (const part of parts) sizeBytes += part.length;
+  const whole = new Uint8Array(sizeBytes);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** Whether both hold the same bytes. Not in constant time: for hashes and public values, not for secrets. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
