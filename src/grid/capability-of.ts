@@ -1,10 +1,11 @@
 // The capability that a file would get, computed without a grid. Uploading it is upload's business.
 
+import { concatBytes } from '../base/bytes.ts';
 import { formatCapability, LITERAL_SIZE_BYTES_MAX } from '../tahoe/capability.ts';
 import { ConvergentKeyHasher } from '../tahoe/convergence.ts';
 import { segmentSizeFor } from '../tahoe/segments.ts';
 import { ChkEncoder } from './encode.ts';
-import { segmentsOf, type UploadSource } from './source.ts';
+import { chunksOf, segmentsOf, type UploadSource } from './source.ts';
 
 /** How a file is to be encoded. The capability depends on each of these. */
 export interface EncodingParameters {
@@ -37,9 +38,9 @@ export async function capabilityOf(
 
 /** All bytes of a source that is small enough for a literal. */
 export async function readLiteral(source: UploadSource): Promise<Uint8Array> {
-  let whole: Uint8Array = new Uint8Array(0);
-  for await (const { bytes } of segmentsOf(source, LITERAL_SIZE_BYTES_MAX)) whole = bytes.slice();
-  return whole;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of chunksOf(source)) chunks.push(chunk);
+  return concatBytes(chunks);
 }
 
 /** The convergent key of a source, 16 bytes: one pass over it. */
@@ -50,6 +51,6 @@ export async function convergentKeyOf(
   const { convergence, needed, total } = parameters;
   const segmentSizeBytes = segmentSizeFor(source.sizeBytes, needed, parameters.segmentSizeBytes);
   const hasher = new ConvergentKeyHasher(convergence, needed, total, segmentSizeBytes);
-  for await (const { bytes } of segmentsOf(source, segmentSizeBytes)) hasher.update(bytes);
+  for await (const chunk of chunksOf(source)) hasher.update(chunk);
   return hasher.digest();
 }

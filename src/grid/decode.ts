@@ -99,18 +99,15 @@ export class ChkDecoder {
 
   /**
    * The plaintext of a segment.
-   * @param blocks k blocks by share number, each passed by {@link verifyBlock}; more are ignored.
+   * @param blocks k blocks or more by share number, each passed by {@link verifyBlock}.
    * @throws InconsistentFileError
    * @throws RangeError for fewer blocks, or while the crypttext hash is not proven: mistakes of the caller.
    */
   decodeSegment(segment: number, blocks: ReadonlyMap<number, Uint8Array>): Uint8Array {
-    const { needed } = this.segmentation;
     if (this.#crypttextTree.provenLeaf(segment) === undefined) {
       throw new RangeError(`the crypttext hash of segment ${segment} is not proven`);
     }
-    if (blocks.size < needed) throw new RangeError(`${blocks.size} blocks where ${needed} are needed`);
-    const used = blocks.size === needed ? blocks : new Map([...blocks].slice(0, needed));
-    const crypttext = joinPieces(this.#codec.decode(used), this.segmentation.segmentSizeOf(segment));
+    const crypttext = joinPieces(this.#codec.decode(blocks), this.segmentation.segmentSizeOf(segment));
     if (!this.#crypttextTree.matches(segment, hashCrypttextSegment(crypttext))) {
       throw new InconsistentFileError(segment);
     }

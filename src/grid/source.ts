@@ -46,6 +46,23 @@ export function sourceOfBytes(bytes: Uint8Array): UploadSource {
 }
 
 /**
+ * The source's own chunks, counted.
+ * @throws SourceError when the source gives fewer or more bytes than its `sizeBytes`.
+ */
+export async function* chunksOf(
+  source: UploadSource,
+  fromByte: number = 0,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let at = fromByte;
+  for await (const chunk of source.read(fromByte)) {
+    at += chunk.length;
+    if (at > source.sizeBytes) throw tooLong(source);
+    yield chunk;
+  }
+  if (at < source.sizeBytes) throw tooShort(source, at);
+}
+
+/**
  * The source cut in segments of `segmentSizeBytes` (the last one: what is left), from segment `fromSegment`.
  * At most one segment is held besides the source's own chunk; a chunk that holds a whole segment is not copied.
  * @throws SourceError when the source gives fewer or more bytes than its `sizeBytes`.
@@ -61,20 +78,17 @@ export async function* segmentsOf(
   let segment: Uint8Array | undefined;
   let filled = 0;
 
-  for await (const chunk of source.read(at)) {
-    let used = 0;
-    while (used < chunk.length) {
+  for await (const chunk of chunksOf(source, at)) {
+    for (let used = 0; used < chunk.length; ) {
       const sizeBytes = Math.min(segmentSizeBytes, source.sizeBytes - at);
-      if (sizeBytes <= 0) throw tooLong(source);
-      const taken = Math.min(sizeBytes - filled, chunk.length - used);
-      const piece = chunk.subarray(used, used + taken);
-      used += taken;
-      if (taken === sizeBytes) {
+      const piece = chunk.subarray(used, used + sizeBytes - filled);
+      used += piece.length;
+      if (piece.length === sizeBytes) {
         yield { index, bytes: piece };
       } else {
         segment ??= new Uint8Array(sizeBytes);
         segment.set(piece, filled);
-        filled += taken;
+        filled += piece.length;
         if (filled < sizeBytes) continue;
         yield { index, bytes: segment };
         segment = undefined;
@@ -84,7 +98,6 @@ export async function* segmentsOf(
       at += sizeBytes;
     }
   }
-  if (at < source.sizeBytes) throw tooShort(source, at + filled);
 }
 
 function tooShort(source: UploadSource, readBytes: number): SourceError {
