@@ -11,10 +11,10 @@ import { Segmentation, SHARES_MAX, segmentSizeFor } from '../tahoe/segments.ts';
 import {
   encodeShareChain,
   encodeShareHeader,
+  frameUriExtension,
   layoutShare,
   type ShareLayout,
   shareSizeBytes,
-  uriExtensionPrefixBytes,
 } from '../tahoe/share-layout.ts';
 import { encodeUriExtension, type UriExtension, uriExtensionHash } from '../tahoe/uri-extension.ts';
 
@@ -163,8 +163,7 @@ export class ChkEncoder {
           crypttextTree.bytes,
           this.#blockTrees[shareNumber]!.bytes,
           encodeShareChain(proofNodes(this.total, shareNumber).map((node) => [node, shareTree.get(node)])),
-          lengthPrefix(uriExtension.length, uriExtensionPrefixBytes(layout.version)),
-          uriExtension,
+          frameUriExtension(uriExtension, layout.version),
         ]),
       }),
     };
@@ -201,11 +200,4 @@ export class ChkEncoder {
     const { segmentation, total } = this;
     return { segmentation, total, crypttextHash, crypttextRootHash, shareRootHash };
   }
-}
-
-/** `length` as a big-endian number of `prefixBytes` bytes (4 or 8). */
-function lengthPrefix(length: number, prefixBytes: number): Uint8Array {
-  const prefix = new Uint8Array(prefixBytes);
-  new DataView(prefix.buffer).setUint32(prefixBytes - 4, length);
-  return prefix;
 }

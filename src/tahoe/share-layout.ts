@@ -5,6 +5,7 @@ import { FormatError } from './format-error.ts';
 import { HASH_BYTES } from './hashes.ts';
 import { nodeCount, proofNodes } from './merkle.ts';
 import type { Segmentation } from './segments.ts';
+import { URI_EXTENSION_SIZE_BYTES_MAX } from './uri-extension.ts';
 
 /** Offsets in bytes from the beginning of the share. The parts follow each other in this order. */
 export interface ShareLayout {
@@ -18,12 +19,15 @@ export interface ShareLayout {
   readonly crypttextTreeOffset: number;
   readonly blockTreeOffset: number;
   readonly shareChainOffset: number;
-  /** Of the length field in front of the block; see {@link uriExtensionPrefixBytes}. */
+  /** Of the length in front of the block; see {@link unframeUriExtension}. */
   readonly uriExtensionOffset: number;
 }
 
 /** Bytes that hold any version's header: what to read of a share first. */
 export const SHARE_HEADER_BYTES_MAX = 0x44;
+
+/** Bytes that hold any URI extension block with its length. */
+export const FRAMED_URI_EXTENSION_BYTES_MAX: number = 8 + URI_EXTENSION_SIZE_BYTES_MAX;
 
 /** The layout of a new share: version 1 unless a number does not fit in it. */
 export function layoutShare(segmentation: Segmentation, total: number): ShareLayout {
@@ -35,11 +39,6 @@ export function layoutShare(segmentation: Segmentation, total: number): ShareLay
 /** The size of a new share whose URI extension block has this size. */
 export function shareSizeBytes(layout: ShareLayout, uriExtensionSizeBytes: number): number {
   return layout.uriExtensionOffset + uriExtensionPrefixBytes(layout.version) + uriExtensionSizeBytes;
-}
-
-/** Bytes of the length in front of the URI extension block. */
-export function uriExtensionPrefixBytes(version: ShareLayout['version']): number {
-  return version === 1 ? 4 : 8;
 }
 
 /** The header of a share. */
@@ -126,6 +125,30 @@ export function parseShareChain(bytes: Uint8Array, total: number): Map<number, U
   return nodes;
 }
 
+/** A URI extension block as it stands in a share: behind its length. */
+export function frameUriExtension(block: Uint8Array, version: ShareLayout['version']): Uint8Array {
+  const prefixBytes = uriExtensionPrefixBytes(version);
+  const bytes = new Uint8Array(prefixBytes + block.length);
+  new DataView(bytes.buffer).setUint32(prefixBytes - 4, block.length);
+  bytes.set(block, prefixBytes);
+  return bytes;
+}
+
+/**
+ * The URI extension block in the bytes of a share from `uriExtensionOffset` on (a view; not trusted yet).
+ * Reading {@link FRAMED_URI_EXTENSION_BYTES_MAX} bytes there is always enough.
+ * @throws FormatError BAD_URI_EXTENSION when it is cut short or longer than a block can be.
+ */
+export function unframeUriExtension(bytes: Uint8Array, version: ShareLayout['version']): Uint8Array {
+  const prefixBytes = uriExtensionPrefixBytes(version);
+  if (bytes.length < prefixBytes) throw badUriExtension('it is cut short');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = version === 1 ? view.getUint32(0) : Number(view.getBigUint64(0));
+  if (length > URI_EXTENSION_SIZE_BYTES_MAX) throw badUriExtension(`it states a length of ${length}`);
+  if (prefixBytes + length > bytes.length) throw badUriExtension('it is cut short');
+  return bytes.subarray(prefixBytes, prefixBytes + length);
+}
+
 /** The header's numbers in their order, after the version. */
 const HEADER_FIELDS = [
   'blockSizeBytes',
@@ -144,6 +167,10 @@ const CHAIN_ENTRY_BYTES = 2 + HASH_BYTES;
 
 function headerBytes(version: ShareLayout['version']): number {
   return version === 1 ? 0x24 : 0x44;
+}
+
+function uriExtensionPrefixBytes(version: ShareLayout['version']): number {
+  return version === 1 ? 4 : 8;
 }
 
 function layoutVersion(version: 1 | 2, segmentation: Segmentation, total: number): ShareLayout {
@@ -166,6 +193,10 @@ function layoutVersion(version: 1 | 2, segmentation: Segmentation, total: number
 
 function badHeader(problem: string): FormatError {
   return new FormatError('BAD_SHARE_HEADER', `the header of the share cannot be used: ${problem}`);
+}
+
+function badUriExtension(problem: string): FormatError {
+  return new FormatError('BAD_URI_EXTENSION', `the URI extension block cannot be used: ${problem}`);
 }
 
 function badChain(problem: string): FormatError {
