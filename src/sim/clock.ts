@@ -38,8 +38,13 @@ export class VirtualClock implements Clock {
 
   setTimer(delayMs: number, fire: () => void): Timer {
     if (Number.isNaN(delayMs)) throw new RangeError('a delay must be a number of milliseconds');
-    if (delayMs === Number.POSITIVE_INFINITY) return { cancel() {} };
-    return new VirtualTimer(this.#timers, this.#timers.push(this.#nowMs + Math.max(0, delayMs), fire));
+    return this.setTimerAt(this.#nowMs + delayMs, fire);
+  }
+
+  /** As `setTimer`, at a time instead of after a delay: two timers for one time keep their order. */
+  setTimerAt(timeMs: number, fire: () => void): Timer {
+    if (timeMs === Number.POSITIVE_INFINITY) return { cancel() {} };
+    return new VirtualTimer(this.#timers, this.#timers.push(Math.max(this.#nowMs, timeMs), fire));
   }
 
   /**
@@ -124,10 +129,10 @@ export class VirtualClock implements Clock {
     }
     this.#timers.pop();
     this.#firedAtThisInstant = next.key > this.#nowMs ? 1 : this.#firedAtThisInstant + 1;
+    this.#nowMs = next.key;
     if (this.#firedAtThisInstant > INSTANT_TIMERS_MAX) {
       throw new Error(`${INSTANT_TIMERS_MAX} timers fired at ${this.#nowMs} ms: time does not advance`);
     }
-    this.#nowMs = Math.max(this.#nowMs, next.key);
     next.value();
     return undefined;
   }

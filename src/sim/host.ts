@@ -1,0 +1,174 @@
+// One simulated machine with one process on it: its clock, which stands still for the process while it is frozen, and
+// its sockets. What happens between machines is in network.ts.
+
+import type { Clock, Timer } from '../base/clock.ts';
+import type { DatagramSocket, SocketAddress } from '../datagram/datagram-socket.ts';
+import { Bottleneck, type Shape } from './link.ts';
+
+/** A bottleneck for everything that a host sends, or receives; without a shape there is none. */
+export interface SharedBottleneck {
+  shape: Shape | undefined;
+  readonly queue: Bottleneck;
+}
+
+/**
+ * A host. Time goes on for a frozen process as it does for one that got SIGSTOP: `clock.now()` moves, but its
+ * timers fire, its datagrams arrive and what it sends leaves only once it is resumed; due timers first, then
+ * datagrams in order of arrival, each in a turn of its own.
+ */
+export class SimHost {
+  readonly name: string;
+  /** The clock for everything that runs on this host. */
+  readonly clock: Clock;
+  readonly sockets: Map<number, SimSocket> = new Map();
+  readonly uplink: SharedBottleneck = { shape: undefined, queue: new Bottleneck() };
+  readonly downlink: SharedBottleneck = { shape: undefined, queue: new Bottleneck() };
+  blackholed = false;
+  reachable = true;
+  readonly #world: Clock;
+  #frozen = false;
+  /** Turns of the process that came due while it was frozen. */
+  #dueTimers: HostTimer[] = [];
+  #dueWork: (() => void)[] = [];
+  readonly #armed = new Set<HostTimer>();
+
+  constructor(name: string, world: Clock) {
+    this.name = name;
+    this.#world = world;
+    this.clock = {
+      now: () => world.now(),
+      setTimer: (delayMs, fire) => this.#setTimer(delayMs, fire),
+    };
+  }
+
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  thaw(): void {
+    if (!this.#frozen) return;
+    this.#frozen = false;
+    const timers = this.#dueTimers;
+    const work = this.#dueWork;
+    this.#dueTimers = [];
+    this.#dueWork = [];
+    for (const timer of timers) timer.arm(this.#world, 0);
+    for (const task of work) this.#world.setTimer(0, () => this.run(task));
+  }
+
+  /** Runs `task` as a turn of the process: now, or when it is resumed. */
+  run(task: () => void): void {
+    if (this.#frozen) this.#dueWork.push(task);
+    else task();
+  }
+
+  /** The process is gone, with its memory: no timer fires, no socket receives, nothing that it held leaves. */
+  crash(): void {
+    for (const timer of this.#armed) timer.cancel();
+    this.#armed.clear();
+    for (const socket of this.sockets.values()) socket.drop();
+    this.sockets.clear();
+    this.#dueTimers = [];
+    this.#dueWork = [];
+    this.#frozen = false;
+  }
+
+  #setTimer(delayMs: number, fire: () => void): Timer {
+    const timer = new HostTimer(() => {
+      if (this.#frozen) {
+        this.#dueTimers.push(timer);
+        return;
+      }
+      this.#armed.delete(timer);
+      if (!timer.cancelled) fire();
+    });
+    this.#armed.add(timer);
+    timer.arm(this.#world, delayMs);
+    return {
+      cancel: () => {
+        timer.cancel();
+        this.#armed.delete(timer);
+      },
+    };
+  }
+}
+
+class HostTimer implements Timer {
+  cancelled = false;
+  #timer: Timer | undefined;
+  readonly #fire: () => void;
+
+  constructor(fire: () => void) {
+    this.#fire = fire;
+  }
+
+  arm(world: Clock, delayMs: number): void {
+    if (!this.cancelled) this.#timer = world.setTimer(delayMs, this.#fire);
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+    this.#timer?.cancel();
+  }
+}
+
+/** What a socket asks of the network that it is on. */
+export interface SocketNetwork {
+  ceilingBytes(from: SocketAddress, to: SocketAddress): number;
+  send(bytes: Uint8Array, from: SimSocket, to: SocketAddress): void;
+}
+
+/** A bound socket on a simulated host. */
+export class SimSocket implements DatagramSocket {
+  readonly local: SocketAddress;
+  readonly host: SimHost;
+  onDatagram: (bytes: Uint8Array, from: SocketAddress) => void = () => {};
+  onSendError: (to: SocketAddress, code: string) => void = () => {};
+  /** Bytes sent by a frozen process, which leave when it is resumed. */
+  queuedBytes = 0;
+  /** Bytes that arrived and that the process has not been given yet. */
+  bufferedBytes = 0;
+  #closed = false;
+  readonly #network: SocketNetwork;
+
+  constructor(network: SocketNetwork, host: SimHost, port: number) {
+    this.#network = network;
+    this.host = host;
+    this.local = { host: host.name, port };
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  datagramCeilingBytes(to: SocketAddress): number {
+    return this.#network.ceilingBytes(this.local, to);
+  }
+
+  send(bytes: Uint8Array, to: SocketAddress): void {
+    if (this.#closed) return;
+    const copy = bytes.slice();
+    this.queuedBytes += copy.length;
+    this.host.run(() => {
+      this.queuedBytes -= copy.length;
+      if (!this.#closed) this.#network.send(copy, this, to);
+    });
+  }
+
+  /** As `close`, but for a process that is no more. */
+  drop(): void {
+    this.#closed = true;
+    this.onDatagram = () => {};
+    this.onSendError = () => {};
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.drop();
+    this.host.sockets.delete(this.local.port);
+  }
+}
