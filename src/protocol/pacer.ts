@@ -1,0 +1,74 @@
+// Spreads what the congestion window allows over the round trip (RFC 9002 section 7.7): a token bucket. It
+// decides when a datagram may leave; how many may be under way is congestion.ts.
+
+/** One path's token bucket. Bytes accrue at the pacing rate, up to a burst. */
+export class Pacer {
+  #bytesPerMs = Number.POSITIVE_INFINITY;
+  #datagramBytes: number;
+  #tokenBytes: number;
+  #filledAtMs = 0;
+
+  /** Starts with a full bucket and without a limit. */
+  constructor(datagramBytes: number = 1200) {
+    this.#datagramBytes = datagramBytes;
+    this.#tokenBytes = BURST_DATAGRAMS * datagramBytes;
+  }
+
+  /** Sets the rate; cheap enough for each acknowledgement. `Infinity` switches pacing off. */
+  setRate(nowMs: number, bytesPerMs: number): void {
+    this.#fill(nowMs);
+    this.#bytesPerMs = bytesPerMs;
+    this.#tokenBytes = Math.min(this.#tokenBytes, this.#burstBytes);
+  }
+
+  /** The path carries datagrams of another size now. */
+  setDatagramBytes(datagramBytes: number): void {
+    this.#datagramBytes = datagramBytes;
+    this.#tokenBytes = Math.min(this.#tokenBytes, this.#burstBytes);
+  }
+
+  /** Whether a datagram of this size may leave now. */
+  canSend(nowMs: number, sizeBytes: number): boolean {
+    return this.nextSendAt(nowMs, sizeBytes) <= nowMs;
+  }
+
+  /** When a datagram of this size may leave: `nowMs`, or later. */
+  nextSendAt(nowMs: number, sizeBytes: number): number {
+    this.#fill(nowMs);
+    // A datagram larger than the burst leaves when the bucket is full, or it would never leave.
+    const neededBytes = Math.min(sizeBytes, this.#burstBytes) - this.#tokenBytes;
+    if (neededBytes <= ROUNDING_BYTES || this.#bytesPerMs === Number.POSITIVE_INFINITY) return nowMs;
+    return nowMs + neededBytes / this.#bytesPerMs;
+  }
+
+  /** A datagram has left, asked for or not (a probe goes when it must): the bucket may go below zero. */
+  onSent(nowMs: number, sizeBytes: number): void {
+    if (this.#bytesPerMs === Number.POSITIVE_INFINITY) return;
+    this.#fill(nowMs);
+    this.#tokenBytes -= sizeBytes;
+  }
+
+  get #burstBytes(): number {
+    const unpaced = this.#bytesPerMs === Number.POSITIVE_INFINITY;
+    return Math.max(BURST_DATAGRAMS * this.#datagramBytes, unpaced ? 0 : this.#bytesPerMs * BURST_MS);
+  }
+
+  #fill(nowMs: number): void {
+    if (nowMs <= this.#filledAtMs) return;
+    const accruedBytes = (nowMs - this.#filledAtMs) * this.#bytesPerMs;
+    this.#tokenBytes = Math.min(this.#burstBytes, this.#tokenBytes + accruedBytes);
+    this.#filledAtMs = nowMs;
+  }
+}
+
+/** RFC 9002 section 7.7: no larger burst than the initial window. */
+const BURST_DATAGRAMS = 10;
+
+/**
+ * Timers in Node have a resolution of 1 ms and are late by up to another; a bucket that holds less than
+ * what accrues in that time would lower the rate of a fast path.
+ */
+const BURST_MS = 2;
+
+/** What waiting for exactly the missing bytes may leave missing, by rounding. */
+const ROUNDING_BYTES = 1;
