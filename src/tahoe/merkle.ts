@@ -99,7 +99,7 @@ export class MerkleVerifier {
   /** @param root the trusted root hash. */
   constructor(leafCount: number, root: Uint8Array) {
     this.leafCount = leafCount;
-    this.#proven.set(0, root.slice());
+    this.#proven.set(0, copyOf(root));
   }
 
   /** The proven hash of a leaf; undefined when it is not proven, or no leaf. */
@@ -132,7 +132,7 @@ export class MerkleVerifier {
       }
       const sibling = this.#proven.get(siblingOf(node)) ?? untrusted.get(siblingOf(node));
       if (sibling?.length !== HASH_BYTES) return false;
-      learnt.set(node, hash.slice()).set(siblingOf(node), sibling.slice());
+      learnt.set(node, copyOf(hash)).set(siblingOf(node), copyOf(sibling));
       hash = isLeftChild(node) ? parentHash(hash, sibling) : parentHash(sibling, hash);
       node = parentOf(node);
     }
@@ -156,6 +156,11 @@ function rowWidth(leafCount: number): number {
   let width = 1;
   while (width < leafCount) width *= 2;
   return width;
+}
+
+/** Not `slice`: a Buffer's is a view, and what was proven must not change with the buffer it came in. */
+function copyOf(hash: Uint8Array): Uint8Array {
+  return new Uint8Array(hash);
 }
 
 function parentOf(node: number): number {

@@ -117,7 +117,7 @@ function requiredField(fields: ReadonlyMap<string, Uint8Array>, name: string): U
 function hashField(fields: ReadonlyMap<string, Uint8Array>, name: string): Uint8Array {
   const value = requiredField(fields, name);
   if (value.length !== HASH_BYTES) throw bad(`${name} has ${value.length} bytes instead of ${HASH_BYTES}`);
-  return value.slice();
+  return new Uint8Array(value); // a copy, also of a Buffer
 }
 
 function numberField(fields: ReadonlyMap<string, Uint8Array>, name: string): number {
