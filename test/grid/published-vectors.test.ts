@@ -6,7 +6,7 @@ import { describe, expect, it, type TestContext } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { capabilityOf } from '../../src/grid/capability-of.ts';
 import { sourceOfBytes } from '../../src/grid/source.ts';
-import { formatCapability, parseCapability } from '../../src/tahoe/capability.ts';
+import { type ChkCapability, formatCapability, parseCapability } from '../../src/tahoe/capability.ts';
 import { encodeShareChain, encodeShareHeader, frameUriExtension } from '../../src/tahoe/share-layout.ts';
 import { encodeUriExtension } from '../../src/tahoe/uri-extension.ts';
 import { decodeFile, encodeFile, openShare, sample, sha256Hex } from './shares.ts';
@@ -16,17 +16,18 @@ const folder = new URL(`../../${FOLDER}/`, import.meta.url);
 const capabilitiesFile = new URL('tahoe-caps.yaml', folder);
 const sharesFolder = new URL('tahoe-shares/chk/', folder);
 
-/** As tahoe-shares/README.md states them. */
-const SHARES_CAPABILITY =
-  'URI:CHK:msrcnq7xtn44dxswlvkvyjffoq:w7j2u6f4smg4mtsdrlabutircq2xib3hfz7kyxbazr4hz4rgonwq:3:5:3500000';
-const SHARES_PLAINTEXT_SHA256 = '1a7b33a2fb92e47909b6b25c4f03e2ee2f8f14c1144564a8ccb4d8dc8ada3f24';
-
 interface PublishedVector {
   readonly convergence: string;
   readonly expected: string;
   readonly format: { readonly kind: string };
   readonly sample: { readonly length: number; readonly seed: string };
   readonly zfec: { readonly required: number; readonly segmentSize: number; readonly total: number };
+}
+
+interface PublishedShares {
+  readonly capability: ChkCapability;
+  readonly plaintextSha256: string;
+  readonly shares: ReadonlyMap<number, Uint8Array>;
 }
 
 function skipWithout(file: URL, { skip }: TestContext): void {
@@ -56,33 +57,35 @@ describe('published capability vectors', () => {
 });
 
 describe('shares that Tahoe-LAFS 1.20 wrote', () => {
-  const capability = parseCapability(SHARES_CAPABILITY);
-  if (capability.kind !== 'chk') throw new Error('not a CHK capability');
-
-  /** The shares by number, without the storage server's container. */
-  function readShares(context: TestContext): Map<number, Uint8Array> {
+  /** The shares by number, without the storage server's container, and what the README states of their file. */
+  function readShares(context: TestContext): PublishedShares {
     skipWithout(sharesFolder, context);
-    return new Map(
-      readdirSync(sharesFolder).map((name) => {
-        const container = readFileSync(new URL(name, sharesFolder));
-        return [
-          Number(name.split('.')[1]),
-          Uint8Array.from(container.subarray(12, 12 + container.readUInt32BE(4))),
-        ];
-      }),
-    );
+    const readme = readFileSync(new URL('../README.md', sharesFolder), 'utf8');
+    const [, text, plaintextSha256] = /^\| chk \| (URI:CHK:\S+) \| .*SHA-256 ([0-9a-f]{64})/m.exec(readme)!;
+    const capability = parseCapability(text!);
+    if (capability.kind !== 'chk') throw new Error(`${text} is no CHK capability`);
+    const shares = readdirSync(sharesFolder).map((name): [number, Uint8Array] => {
+      const container = readFileSync(new URL(name, sharesFolder));
+      return [
+        Number(name.split('.')[1]),
+        Uint8Array.from(container.subarray(12, 12 + container.readUInt32BE(4))),
+      ];
+    });
+    return { capability, plaintextSha256: plaintextSha256!, shares: new Map(shares) };
   }
 
   it('decode to the stated file, from any three', (context) => {
-    const shares = [...readShares(context)];
+    const { capability, plaintextSha256, shares: all } = readShares(context);
+    const shares = [...all];
     expect(shares).toHaveLength(5);
     for (const chosen of [shares.slice(0, 3), shares.slice(2), [shares[0]!, shares[2]!, shares[4]!]]) {
-      expect(sha256Hex(decodeFile(new Map(chosen), capability))).toBe(SHARES_PLAINTEXT_SHA256);
+      expect(sha256Hex(decodeFile(new Map(chosen), capability))).toBe(plaintextSha256);
     }
   });
 
   it('have headers, chains and URI extension blocks that we write byte for byte', (context) => {
-    for (const share of readShares(context).values()) {
+    const { capability, shares } = readShares(context);
+    for (const share of shares.values()) {
       const { layout, chain, uriExtension, uriExtensionBytes } = openShare(share, capability);
       expect(encodeUriExtension(uriExtension)).toEqual(Uint8Array.from(uriExtensionBytes));
       const rewritten = share.slice();
@@ -98,10 +101,10 @@ describe('shares that Tahoe-LAFS 1.20 wrote', () => {
   });
 
   it('are what we make of the same file, but for the order of the chain', (context) => {
-    const shares = readShares(context);
+    const { capability, shares } = readShares(context);
     const plaintext = decodeFile(shares, capability);
     const ours = encodeFile(plaintext, { ...capability, segmentSizeBytes: 1024 * 1024 });
-    expect(formatCapability(ours.capability)).toBe(SHARES_CAPABILITY);
+    expect(formatCapability(ours.capability)).toBe(formatCapability(capability));
     for (const [number, share] of shares) {
       const theirs = openShare(share, capability);
       const mine = openShare(ours.shares[number]!, capability);
