@@ -1,15 +1,17 @@
 // How fast the erasure code is: `node --import tsx bench/erasure.ts [--json]`. Kernel and reference take turns in
-// one run, because machines are shared; each figure is the median of its rounds. MB/s are of input: the data that
-// goes in to encode, the data that comes out of decode.
+// one run, because machines are shared; each figure is the median of its rounds. MB/s are of the segment: what goes
+// into encode and comes out of decode. `product` is encode without its new blocks: the results go into the same
+// blocks each time, which shows what fresh memory costs.
 
 import { cpus, release, totalmem } from 'node:os';
 import { ErasureCodec } from '../src/erasure/codec.ts';
+import { interpolationMatrix } from '../src/erasure/gf256.ts';
 import { loadKernel } from '../src/erasure/kernel.ts';
 import { type MatrixProduct, referenceProduct } from '../src/erasure/reference.ts';
 
 interface Case {
   readonly implementation: 'kernel' | 'reference';
-  readonly operation: 'encode' | 'decode';
+  readonly operation: 'product' | 'encode' | 'decode';
   readonly needed: number;
   readonly total: number;
   readonly sizeBytes: number;
@@ -50,7 +52,7 @@ if (json) {
   for (const result of results) console.log(JSON.stringify({ type: 'result', ...result }));
   console.log(JSON.stringify({ type: 'summary', version: 1, suite: 'erasure', machine, results }));
 } else {
-  console.log('\nMB/s of input, 1 MiB segments: median (worst to best of the rounds)');
+  console.log('\nMB/s, 1 MiB segments: median (worst to best of the rounds)');
   for (const result of results) console.log(line(result));
 }
 
@@ -77,8 +79,11 @@ function casesWith(
   const shares = codec.encode(data, numbers);
   // The worst there is for a download: as many data shares lost as there are check shares.
   const kept = new Map(numbers.slice(-needed).map((shareNumber) => [shareNumber, shares[shareNumber]!]));
+  const matrix = interpolationMatrix(numbers.slice(0, needed), numbers.slice(needed));
+  const reused = shares.slice(needed).map((block) => block.slice());
   const common = { implementation, needed, total, sizeBytes: SEGMENT_BYTES };
   return [
+    { ...common, operation: 'product', run: () => product(matrix, data, reused) },
     { ...common, operation: 'encode', run: () => void codec.encode(data, numbers) },
     { ...common, operation: 'decode', run: () => void codec.decode(kept) },
   ];
@@ -114,6 +119,6 @@ function runFor(durationMs: number, run: () => void): { times: number; elapsedMs
 }
 
 function line({ operation, needed, total, implementation, medianMBps, worstMBps, bestMBps }: Result): string {
-  const what = `${operation} ${needed} of ${total}`.padEnd(16);
+  const what = `${operation} ${needed} of ${total}`.padEnd(17);
   return `${what} ${implementation.padEnd(10)} ${String(medianMBps).padStart(6)}  (${worstMBps} to ${bestMBps})`;
 }

@@ -1,13 +1,16 @@
 // AssemblyScript, not TypeScript: the inner loops of the erasure code, compiled by `npm run build:wasm` into
-// kernel.wasm.ts. It multiplies vectors by rows of a matrix over GF(2^8), 16 bytes at a time; where things lie in
+// kernel.wasm.ts. It multiplies blocks by rows of a matrix over GF(2^8), 16 bytes at a time; where things lie in
 // memory, how long blocks are cut into chunks, and which rows there are is kernel.ts's business.
 //
 // A product c·x is linear in x, so it is the sum of two table lookups, one for each nibble of x. The two tables of
 // c (16 products of the low nibble, 16 of the high one) lie at address 32·c; `i8x16.swizzle` looks up 16 at once.
+//
+// The coefficients of a row sum to 1, for the polynomial through equal values is constant. So the first input needs
+// no product: c₀·x₀ + c₁·x₁ + … = x₀ + c₁·(x₁ − x₀) + … (subtraction, like the sum, is exclusive or).
 
 /**
- * out = Σ over c of coefficients[c] · input[c]; the inputs lie `stride` bytes apart, starting at `inputs`.
- * Works in whole steps of 64 bytes: `length` is rounded up, and the bytes after it are overwritten.
+ * out = the sum over c of coefficients[c] · input[c]; the inputs lie `stride` bytes apart, starting at `inputs`.
+ * Works in whole steps of 64 bytes: up to 63 bytes after `length` are read and written as well.
  */
 export function multiplyRow(
   coefficients: usize,
@@ -18,20 +21,24 @@ export function multiplyRow(
   out: usize,
 ): void {
   for (let at: usize = 0; at < length; at += 64) {
-    let sum0 = i64x2.splat(0);
-    let sum1 = i64x2.splat(0);
-    let sum2 = i64x2.splat(0);
-    let sum3 = i64x2.splat(0);
+    const base0 = v128.load(inputs + at);
+    const base1 = v128.load(inputs + at, 16);
+    const base2 = v128.load(inputs + at, 32);
+    const base3 = v128.load(inputs + at, 48);
+    let sum0 = base0;
+    let sum1 = base1;
+    let sum2 = base2;
+    let sum3 = base3;
     let input = inputs + at;
-    for (let c: usize = 0; c < inputCount; c++) {
+    for (let c: usize = 1; c < inputCount; c++) {
+      input += stride;
       const tables = tablesOf(coefficients + c);
       const lowTable = v128.load(tables);
       const highTable = v128.load(tables, 16);
-      sum0 = addProduct(sum0, lowTable, highTable, v128.load(input));
-      sum1 = addProduct(sum1, lowTable, highTable, v128.load(input, 16));
-      sum2 = addProduct(sum2, lowTable, highTable, v128.load(input, 32));
-      sum3 = addProduct(sum3, lowTable, highTable, v128.load(input, 48));
-      input += stride;
+      sum0 = addProduct(sum0, lowTable, highTable, v128.xor(base0, v128.load(input)));
+      sum1 = addProduct(sum1, lowTable, highTable, v128.xor(base1, v128.load(input, 16)));
+      sum2 = addProduct(sum2, lowTable, highTable, v128.xor(base2, v128.load(input, 32)));
+      sum3 = addProduct(sum3, lowTable, highTable, v128.xor(base3, v128.load(input, 48)));
     }
     v128.store(out + at, sum0);
     v128.store(out + at, sum1, 16);
@@ -43,7 +50,7 @@ export function multiplyRow(
 /**
  * Two rows at once, so that each input is loaded and split into nibbles once for both: the coefficients of the
  * second row follow those of the first, and the second result lies `stride` bytes after the first.
- * Works in whole steps of 32 bytes.
+ * Works in whole steps of 32 bytes, otherwise as {@link multiplyRow}.
  */
 export function multiplyTwoRows(
   coefficients: usize,
@@ -53,20 +60,22 @@ export function multiplyTwoRows(
   length: usize,
   out: usize,
 ): void {
-  const nibble = i8x16.splat(15);
   for (let at: usize = 0; at < length; at += 32) {
-    let first0 = i64x2.splat(0);
-    let first1 = i64x2.splat(0);
-    let second0 = i64x2.splat(0);
-    let second1 = i64x2.splat(0);
+    const base0 = v128.load(inputs + at);
+    const base1 = v128.load(inputs + at, 16);
+    let first0 = base0;
+    let first1 = base1;
+    let second0 = base0;
+    let second1 = base1;
     let input = inputs + at;
-    for (let c: usize = 0; c < inputCount; c++) {
-      const bytes0 = v128.load(input);
-      const bytes1 = v128.load(input, 16);
-      const low0 = v128.and(bytes0, nibble);
-      const low1 = v128.and(bytes1, nibble);
-      const high0 = v128.and(i16x8.shr_u(bytes0, 4), nibble);
-      const high1 = v128.and(i16x8.shr_u(bytes1, 4), nibble);
+    for (let c: usize = 1; c < inputCount; c++) {
+      input += stride;
+      const difference0 = v128.xor(base0, v128.load(input));
+      const difference1 = v128.xor(base1, v128.load(input, 16));
+      const low0 = lowNibbles(difference0);
+      const low1 = lowNibbles(difference1);
+      const high0 = highNibbles(difference0);
+      const high1 = highNibbles(difference1);
 
       const firstTables = tablesOf(coefficients + c);
       const firstLow = v128.load(firstTables);
@@ -79,7 +88,6 @@ export function multiplyTwoRows(
       const secondHigh = v128.load(secondTables, 16);
       second0 = addLookups(second0, secondLow, secondHigh, low0, high0);
       second1 = addLookups(second1, secondLow, secondHigh, low1, high1);
-      input += stride;
     }
     v128.store(out + at, first0);
     v128.store(out + at, first1, 16);
@@ -93,12 +101,17 @@ function tablesOf(coefficient: usize): usize {
   return (<usize>load<u8>(coefficient)) << 5;
 }
 
-// There is no 8-bit shift on x86: 16-bit lanes and a mask cost one instruction less than i8x16.shr_u.
+function lowNibbles(bytes: v128): v128 {
+  return v128.and(bytes, i8x16.splat(15));
+}
+
+// x86 has no shift of 8-bit lanes: 16-bit lanes and a mask take fewer instructions than i8x16.shr_u.
+function highNibbles(bytes: v128): v128 {
+  return v128.and(i16x8.shr_u(bytes, 4), i8x16.splat(15));
+}
+
 function addProduct(sum: v128, lowTable: v128, highTable: v128, bytes: v128): v128 {
-  const nibble = i8x16.splat(15);
-  const low = v128.and(bytes, nibble);
-  const high = v128.and(i16x8.shr_u(bytes, 4), nibble);
-  return addLookups(sum, lowTable, highTable, low, high);
+  return addLookups(sum, lowTable, highTable, lowNibbles(bytes), highNibbles(bytes));
 }
 
 function addLookups(sum: v128, lowTable: v128, highTable: v128, low: v128, high: v128): v128 {

@@ -7,8 +7,9 @@ import { multiply } from './gf256.ts';
  * Multiplies blocks by a matrix over GF(2^8): byte i of `outputs[r]` becomes the sum over c of
  * `coefficients[r * inputs.length + c]` times byte i of `inputs[c]`.
  *
- * `coefficients` has `outputs.length * inputs.length` bytes, at most 256 rows of at most 256; all blocks are of one
- * length; outputs are overwritten and share no memory with inputs. The caller sees to all of that.
+ * `coefficients` has `outputs.length * inputs.length` bytes, at most 256 rows of at most 256. Each row sums to 1, as
+ * the rows of all interpolation matrices do; implementations may rely on it. All blocks are of one length; outputs
+ * are overwritten and share no memory with inputs. The caller sees to all of that.
  */
 export type MatrixProduct = (
   coefficients: Uint8Array,
