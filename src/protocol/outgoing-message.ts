@@ -8,6 +8,8 @@ export class OutgoingMessage {
   readonly bytes: Uint8Array;
   /** Bytes from the start that may be sent: the receiver's grant. */
   granted: number;
+  /** Where the piece that was taken last ends. */
+  lastTakenEnd = 0;
   #next = 0;
   readonly #acked = new Intervals();
   /** Ranges to send again, in the order in which they were found lost. */
@@ -40,7 +42,9 @@ export class OutgoingMessage {
   }
 
   get sendable(): boolean {
-    return this.#emptyPending || this.#lost.length > 0 || this.#next < Math.min(this.granted, this.bytes.length);
+    return (
+      this.#emptyPending || this.#lost.length > 0 || this.#next < Math.min(this.granted, this.bytes.length)
+    );
   }
 
   /** Where the next piece starts; only while {@link sendable}. */
@@ -55,10 +59,12 @@ export class OutgoingMessage {
       const end = Math.min(lost[1], lost[0] + maxBytes);
       if (end === lost[1]) this.#lost.shift();
       else lost[0] = end;
+      this.lastTakenEnd = end;
       return end;
     }
     this.#emptyPending = false;
     this.#next = Math.min(this.granted, this.bytes.length, this.#next + maxBytes);
+    this.lastTakenEnd = this.#next;
     return this.#next;
   }
 

@@ -5,7 +5,7 @@ export class RttEstimator {
   latestMs: number;
   smoothedMs: number;
   varianceMs: number;
-  minMs = Number.POSITIVE_INFINITY;
+  minMs: number = Number.POSITIVE_INFINITY;
   #sampled = false;
 
   constructor(initialMs: number) {

@@ -72,7 +72,8 @@ export class SentPackets {
       items,
       requeued: false,
     });
-    this.bytesInFlight += packet.sizeBytes;
+    // RFC 9000, 14.4: a probe for the path MTU is not counted against the window.
+    if (!mtuProbe) this.bytesInFlight += sizeBytes;
     this.#ackElicitingInFlight++;
     this.lastAckElicitingAtMs = packet.sentAtMs;
   }
@@ -136,6 +137,12 @@ export class SentPackets {
     }
   }
 
+  /** The items of this packet were queued again before it became part of this session. */
+  markRequeued(packetNumber: number): void {
+    const packet = this.#inFlight.get(packetNumber);
+    if (packet !== undefined) packet.requeued = true;
+  }
+
   /** Gives the session up: everything in flight is queued again. */
   abandon(): void {
     const packets = [...this.#inFlight.values()];
@@ -148,7 +155,7 @@ export class SentPackets {
 
   #forget(packet: SentPacket): void {
     this.#inFlight.delete(packet.packetNumber);
-    this.bytesInFlight -= packet.sizeBytes;
+    if (!packet.mtuProbe) this.bytesInFlight -= packet.sizeBytes;
     this.#ackElicitingInFlight--;
   }
 }

@@ -1,0 +1,127 @@
+// One call at the client. Its states, and what each event does to them, stand in one table:
+//
+//   queued ──► sending ──► sent ──► working ──► answering ──► settled
+//     every state but `settled` settles on an answer, a cancel, the deadline, or the peer's silence.
+
+import type { HeapEntry } from '../base/heap.ts';
+import {
+  FRAME,
+  fragmentOverheadBytes,
+  requestStartBytes,
+  writeFragment,
+  writeRequestStart,
+} from '../wire/frame.ts';
+import type { Arrival } from './arrival.ts';
+import type { TimerTarget } from './context.ts';
+import type { Outgoing } from './outbox.ts';
+import { OutgoingMessage } from './outgoing-message.ts';
+
+export type ClientCallState =
+  /** Nothing of it has been sent: the peer does not know of it. */
+  | 'queued'
+  /** Some of the request has been sent: it cannot have run. */
+  | 'sending'
+  /** All of the request has been sent: it may have run. */
+  | 'sent'
+  /** The peer said that the handler runs. */
+  | 'working'
+  /** Some of the answer has arrived. */
+  | 'answering'
+  | 'settled';
+
+export type ClientCallEvent = 'piece-sent' | 'all-sent' | 'working' | 'answer-piece' | 'restart' | 'settle';
+
+/** What each event does in each state; what is not listed changes nothing. */
+export const CLIENT_CALL_TRANSITIONS: Readonly<
+  Record<ClientCallState, Readonly<Partial<Record<ClientCallEvent, ClientCallState>>>>
+> = {
+  queued: { 'piece-sent': 'sending', 'all-sent': 'sent', settle: 'settled' },
+  sending: { 'all-sent': 'sent', 'answer-piece': 'answering', restart: 'queued', settle: 'settled' },
+  sent: { working: 'working', 'answer-piece': 'answering', restart: 'queued', settle: 'settled' },
+  working: { 'answer-piece': 'answering', restart: 'queued', settle: 'settled' },
+  answering: { restart: 'queued', settle: 'settled' },
+  settled: {},
+};
+
+/** What a caller asked for; the body is an encoded message (method and CBOR). */
+export interface CallRequest {
+  readonly callId: number;
+  readonly method: string;
+  readonly bytes: Uint8Array;
+  /** Absolute; Infinity = never. */
+  readonly deadlineAtMs: number;
+  readonly overdueAtMs: number;
+  readonly idempotent: boolean;
+  /** Request and expected answer together: the size class of its response time. */
+  readonly sizeBytes: number;
+}
+
+/** A call at the client, from its start until it settles. */
+export class ClientCall implements Outgoing, TimerTarget {
+  readonly request: CallRequest;
+  readonly message: OutgoingMessage;
+  readonly startedAtMs: number;
+  state: ClientCallState = 'queued';
+  /** When its first byte left; response times count from here, not from the queue. */
+  firstSentAtMs: number | undefined;
+  overdueTold = false;
+  queueEntry: HeapEntry<Outgoing> | undefined;
+  timerEntry: HeapEntry<TimerTarget> | undefined;
+  /** The answer, once it has begun to arrive. */
+  answer: Arrival | undefined;
+  answerStatus = 0;
+  heldUs = 0;
+  readonly #owner: ClientCallOwner;
+
+  constructor(request: CallRequest, owner: ClientCallOwner, initialGrantBytes: number, nowMs: number) {
+    this.request = request;
+    this.#owner = owner;
+    this.message = new OutgoingMessage(request.bytes, initialGrantBytes);
+    this.startedAtMs = nowMs;
+  }
+
+  get dead(): boolean {
+    return this.state === 'settled';
+  }
+
+  apply(event: ClientCallEvent): void {
+    this.state = CLIENT_CALL_TRANSITIONS[this.state][event] ?? this.state;
+  }
+
+  /** The next time at which something is due for this call. */
+  get wakeAtMs(): number {
+    const { deadlineAtMs, overdueAtMs } = this.request;
+    return this.overdueTold ? deadlineAtMs : Math.min(deadlineAtMs, overdueAtMs);
+  }
+
+  onTimer(nowMs: number): void {
+    this.#owner.onCallTimer(this, nowMs);
+  }
+
+  writePiece(target: Uint8Array, at: number, room: number, nowMs: number): number {
+    const { message } = this;
+    const { callId } = this.request;
+    const offset = message.nextOffset;
+    const behind = callId - this.#owner.firstIncomplete;
+    const { deadlineAtMs } = this.request;
+    // At least 1: on the wire 0 means that the caller waits for ever.
+    const remainingMs =
+      deadlineAtMs === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(deadlineAtMs - nowMs));
+    const total = message.bytes.length;
+    const overhead = fragmentOverheadBytes(callId, offset, total, requestStartBytes(behind, remainingMs));
+    if (room <= overhead) return at;
+    const end = message.take(room - overhead);
+    this.firstSentAtMs ??= nowMs;
+    this.apply(message.fullySent ? 'all-sent' : 'piece-sent');
+    return offset === 0
+      ? writeRequestStart(target, at, callId, behind, remainingMs, message.bytes, end)
+      : writeFragment(target, at, FRAME.request, callId, offset, message.bytes, end);
+  }
+}
+
+/** The peer that the call is for. */
+export interface ClientCallOwner {
+  /** The lowest call id that has not settled. */
+  readonly firstIncomplete: number;
+  onCallTimer(call: ClientCall, nowMs: number): void;
+}

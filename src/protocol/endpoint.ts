@@ -1,0 +1,432 @@
+// The sans-IO endpoint: datagrams, commands and the current time go in; datagrams, events and the next wake-up
+// time come out. It opens no socket, starts no timer, reads no clock and draws no random number of its own.
+//
+// Inputs: receive, onTimer, onSendError. Commands: call, cancel, answer, registerMethod, close. Getters: health,
+// overdueAfterMs, stats. After each input or command the driver drains pollEvent, sends what pollTransmit
+// gives, and arms one timer for timerAtMs.
+
+import { Heap } from '../base/heap.ts';
+import type { Random } from '../base/random.ts';
+import type { Protection } from '../session/protection.ts';
+import {
+  DATA_HEADER_BYTES,
+  NO_SESSION_BYTES,
+  noSessionDatagram,
+  readHeader,
+  versionDatagram,
+} from '../wire/datagram.ts';
+import { decodeFrames, STATUS } from '../wire/frame.ts';
+import { ClientPeer } from './client-peer.ts';
+import { DEFAULT_CONFIG, type ProtocolConfig } from './config.ts';
+import type { Pollable, TimerTarget } from './context.ts';
+import { type EndpointEvent, type EndpointStats, newStats, type RequestRef } from './events.ts';
+import { GrantBook } from './grants.ts';
+import type { PeerHealth } from './health.ts';
+import { KeptAnswers } from './kept-answers.ts';
+import type { Transmit } from './link.ts';
+import { MemoryBudget } from './memory-budget.ts';
+import { type ErrorBody, encodeErrorBody, encodeRequest } from './message.ts';
+import { Slab } from './packet-builder.ts';
+import { formatAddress, type PathAddress, sameAddress } from './path.ts';
+import { ResponseTimes } from './response-times.ts';
+import { ServerPeer, type ServerPeerContext } from './server-peer.ts';
+import { SessionTable } from './session-table.ts';
+
+/** What an endpoint is made of. */
+export interface EndpointOptions {
+  readonly random: Random;
+  readonly protection: Protection;
+  /** Largest datagram, in bytes, that the interface to an address carries unfragmented. */
+  readonly datagramCeilingBytes: (to: PathAddress) => number;
+  readonly config?: Partial<ProtocolConfig>;
+}
+
+/** Options of one call, all resolved. */
+export interface EndpointCall {
+  readonly method: string;
+  /** Encoded. */
+  readonly body: Uint8Array;
+  /** `'adaptive'`, or milliseconds from now; Infinity = never. */
+  readonly deadline: 'adaptive' | number;
+  readonly idempotent: boolean;
+  /** Bytes expected in the answer, for the size class of its response time. */
+  readonly expectedBytes: number;
+}
+
+/** The protocol without its socket. */
+export class Endpoint {
+  readonly stats: EndpointStats = newStats();
+  readonly config: ProtocolConfig;
+  readonly #context: ServerPeerContext;
+  readonly #options: EndpointOptions;
+  readonly #clients = new Map<string, ClientPeer>();
+  readonly #servers = new Map<number, ServerPeer>();
+  readonly #callOwners = new Map<number, ClientPeer>();
+  readonly #methods = new Map<string, { readonly earlySafe: boolean }>();
+  readonly #sessions = new SessionTable();
+  readonly #timers = new Heap<TimerTarget>();
+  readonly #dirty: Pollable[] = [];
+  readonly #events: EndpointEvent[] = [];
+  #eventsRead = 0;
+  /** Answers to datagrams of nobody's session; bounded. */
+  readonly #stateless: Transmit[] = [];
+  #nextCallId = 1;
+  #queuedBytes = 0;
+  readonly #callBytes = new Map<number, number>();
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+    this.config = { ...DEFAULT_CONFIG, ...options.config };
+    const { random } = options;
+    const freshId = (): number => {
+      for (;;) {
+        const bytes = random.bytes(7);
+        let id = bytes[0]! & 0x1f;
+        for (let i = 1; i < 7; i++) id = id * 256 + bytes[i]!;
+        if (id !== 0 && !this.#sessions.has(id)) return id;
+      }
+    };
+    this.#context = {
+      config: this.config,
+      slab: new Slab(),
+      jitter: () => random.float(),
+      epoch: freshId(),
+      protection: options.protection,
+      timers: this.#timers,
+      grants: new GrantBook(this.config),
+      memory: new MemoryBudget(this.config.maxReassemblyBytes, this.config.maxReassemblyBytesPerPeer),
+      stats: this.stats,
+      cohort: new ResponseTimes(),
+      sessions: this.#sessions,
+      kept: new KeptAnswers(this.config.maxKeptResponseBytes),
+      freshId,
+      emit: (event) => this.#emit(event),
+      touch: (peer) => {
+        if (peer.dirty) return;
+        peer.dirty = true;
+        this.#dirty.push(peer);
+      },
+      isEarlySafe: (method) => this.#methods.get(method)?.earlySafe ?? true,
+      hasMethod: (method) => this.#methods.has(method),
+    };
+  }
+
+  // ---- inputs
+
+  /** A datagram has arrived. The bytes belong to the endpoint from now on. Never throws. */
+  receive(datagram: Uint8Array, from: PathAddress, nowMs: number): void {
+    this.stats.datagramsReceived++;
+    this.stats.bytesReceived += datagram.length;
+    const header = readHeader(datagram);
+    switch (header.kind) {
+      case 'data':
+        this.#onData(header.to, header.packetNumber, datagram, from, nowMs);
+        return;
+      case 'init':
+        this.#onInit(header.from, datagram, from, nowMs);
+        return;
+      case 'resp': {
+        const owner = this.#sessions.get(header.to);
+        if (owner?.kind !== 'attempt' || !owner.peer.onResp(header.to, header.from, datagram, nowMs)) {
+          this.stats.datagramsDropped++;
+        }
+        return;
+      }
+      case 'no-session':
+        this.#onNoSession(header.to, header.token, nowMs);
+        return;
+      case 'unknown-version':
+        // No larger than the question, and only to what could be a first datagram.
+        this.stats.datagramsDropped++;
+        if (datagram.length >= DATA_HEADER_BYTES) this.#answerStateless(versionDatagram(), from);
+        return;
+      case 'version':
+      case 'malformed':
+        this.stats.datagramsDropped++;
+        return;
+      default:
+        header satisfies never;
+    }
+  }
+
+  #onData(to: number, packetNumber: number, datagram: Uint8Array, from: PathAddress, nowMs: number): void {
+    const owner = this.#sessions.get(to);
+    if (owner === undefined) {
+      this.stats.datagramsDropped++;
+      if (datagram.length > NO_SESSION_BYTES) {
+        this.#answerStateless(noSessionDatagram(to, this.#options.protection.resetToken(to)), from);
+      }
+      return;
+    }
+    const frames = owner.kind === 'link' ? owner.link.open(datagram, packetNumber) : undefined;
+    if (owner.kind !== 'link' || frames === undefined) {
+      this.stats.datagramsDropped++;
+      return;
+    }
+    const { link, peer } = owner;
+    if (peer instanceof ServerPeer) {
+      if (!sameAddress(link.path.address, from))
+        peer.onAddressChange(link, packetNumber, from, datagram.length);
+      else if (!link.path.trusted) link.path.onReceivedBytes(datagram.length);
+    }
+    if (!peer.onPacket(link, packetNumber, frames, nowMs)) this.stats.peerErrors++;
+  }
+
+  #onInit(remoteSession: number, datagram: Uint8Array, from: PathAddress, nowMs: number): void {
+    const localSession = this.#context.freshId();
+    const acceptance = this.#options.protection.accept(datagram, remoteSession, localSession);
+    const frames = acceptance && decodeFrames(acceptance.opened.frames);
+    const hello = frames?.[0];
+    if (acceptance === undefined || frames === undefined || hello?.type !== 'hello') {
+      this.stats.datagramsDropped++;
+      return;
+    }
+    const peer = this.#serverPeer(hello.epoch, from);
+    if (peer === undefined) {
+      this.stats.datagramsDropped++;
+      return;
+    }
+    const sound = peer.onInit(
+      acceptance,
+      localSession,
+      remoteSession,
+      hello,
+      frames,
+      from,
+      datagram.length,
+      nowMs,
+    );
+    if (!sound) this.stats.peerErrors++;
+  }
+
+  /** What we remember of a client, made when needed; `undefined` when everybody remembered is busy. */
+  #serverPeer(epoch: number, from: PathAddress): ServerPeer | undefined {
+    const known = this.#servers.get(epoch);
+    if (known !== undefined) {
+      this.#servers.delete(epoch);
+      this.#servers.set(epoch, known);
+      return known;
+    }
+    if (this.#servers.size >= this.config.maxServerPeers && !this.#forgetOneClient()) return undefined;
+    const peer = new ServerPeer(this.#context, epoch, from, this.#options.datagramCeilingBytes(from));
+    this.#servers.set(epoch, peer);
+    return peer;
+  }
+
+  /** The one that began a session longest ago, among the first few without a handler at work. */
+  #forgetOneClient(): boolean {
+    let looked = 0;
+    for (const [epoch, peer] of this.#servers) {
+      if (peer.running === 0) {
+        peer.dispose();
+        this.#servers.delete(epoch);
+        return true;
+      }
+      if (++looked >= 64) break;
+    }
+    return false;
+  }
+
+  #onNoSession(to: number, token: Uint8Array, nowMs: number): void {
+    // The id is the other side's: find the session that sends with it.
+    const owner = this.#sessions.byRemoteId(to);
+    if (owner === undefined || !this.#options.protection.verifiesReset(to, token)) {
+      this.stats.datagramsDropped++;
+      return;
+    }
+    owner.peer.onSessionForgotten(owner.link, nowMs);
+  }
+
+  #answerStateless(bytes: Uint8Array, to: PathAddress): void {
+    if (this.#stateless.length < MAX_STATELESS_ANSWERS) this.#stateless.push({ to, bytes });
+  }
+
+  /** The time that {@link timerAtMs} named has come. */
+  onTimer(nowMs: number): void {
+    const first = this.#timers.peek();
+    if (first !== undefined && nowMs - first.key > this.config.stallMs) this.#forgiveStall(nowMs);
+    for (
+      let entry = this.#timers.peek();
+      entry !== undefined && entry.key <= nowMs;
+      entry = this.#timers.peek()
+    ) {
+      this.#timers.pop();
+      entry.value.onTimer(nowMs);
+    }
+  }
+
+  /** We were not running: what ran out meanwhile is no evidence against any peer. */
+  #forgiveStall(nowMs: number): void {
+    for (const peer of this.#clients.values()) peer.forgiveStall(nowMs);
+    for (const peer of this.#servers.values()) peer.forgiveStall(nowMs);
+  }
+
+  /** The local network refused a datagram: the calls to that address fail now, not at a timeout. */
+  onSendError(to: PathAddress, code: string): void {
+    this.#clients.get(formatAddress(to))?.onSendError(code);
+  }
+
+  // ---- commands
+
+  /** Starts a call and returns its id; what becomes of it is an event. @throws RangeError for a bad method name. */
+  call(to: PathAddress, call: EndpointCall, nowMs: number): number {
+    const bytes = encodeRequest(call.method, call.body);
+    const callId = this.#nextCallId++;
+    if (bytes.length > this.config.maxMessageBytes) {
+      this.#emit({ type: 'failed', callId, code: 'TOO_LARGE', executed: 'no' });
+      return callId;
+    }
+    const overloaded =
+      this.#callOwners.size >= this.config.maxClientCalls ||
+      this.#queuedBytes + bytes.length > this.config.maxQueuedBytes;
+    if (overloaded) {
+      this.#emit({ type: 'failed', callId, code: 'OVERLOADED', executed: 'no' });
+      return callId;
+    }
+    const peer = this.#clientPeer(to);
+    const sizeBytes = bytes.length + call.expectedBytes;
+    const { rtt } = peer.path;
+    const overdueAfterMs = peer.responseTimes.overdueAfterMs(call.method, sizeBytes, nowMs, rtt);
+    const deadlineMs =
+      call.deadline === 'adaptive'
+        ? peer.responseTimes.deadlineAfterMs(call.method, sizeBytes, nowMs, rtt)
+        : call.deadline;
+    this.#callOwners.set(callId, peer);
+    this.#callBytes.set(callId, bytes.length);
+    this.#queuedBytes += bytes.length;
+    peer.start(
+      {
+        callId,
+        method: call.method,
+        bytes,
+        deadlineAtMs: nowMs + deadlineMs,
+        overdueAtMs: nowMs + overdueAfterMs,
+        idempotent: call.idempotent,
+        sizeBytes,
+      },
+      nowMs,
+    );
+    return callId;
+  }
+
+  /** Never mind. False when the call has settled already. No event follows. */
+  cancel(callId: number, nowMs: number): boolean {
+    const peer = this.#callOwners.get(callId);
+    if (peer === undefined) return false;
+    this.#forgetCall(callId);
+    return peer.cancel(callId, nowMs);
+  }
+
+  /** A handler's result; ignored when nobody waits for it any more. */
+  answer(ref: RequestRef, body: Uint8Array, nowMs: number): void {
+    this.#servers.get(ref.clientEpoch)?.answer(ref.callId, STATUS.ok, body, nowMs);
+  }
+
+  /** A handler's failure. */
+  answerError(ref: RequestRef, error: ErrorBody, nowMs: number): void {
+    this.#servers.get(ref.clientEpoch)?.answer(ref.callId, STATUS.error, encodeErrorBody(error), nowMs);
+  }
+
+  /** From now on requests for this method become events; `earlySafe`: also those in a first datagram. */
+  registerMethod(method: string, earlySafe: boolean): void {
+    this.#methods.set(method, { earlySafe });
+  }
+
+  /** Fails every outstanding call with CLOSED and tells the peers; send what {@link pollTransmit} gives, then forget. */
+  close(): void {
+    for (const peer of this.#clients.values()) peer.close();
+  }
+
+  /** After {@link close}: frees everything; handlers still at work are told that nobody waits. */
+  dispose(): void {
+    for (const peer of this.#clients.values()) peer.dispose();
+    for (const peer of this.#servers.values()) peer.dispose();
+    this.#clients.clear();
+    this.#servers.clear();
+    this.#dirty.length = 0;
+    this.#stateless.length = 0;
+  }
+
+  // ---- getters
+
+  health(to: PathAddress): PeerHealth {
+    return this.#clients.get(formatAddress(to))?.state ?? 'unknown';
+  }
+
+  /** When a call of this method and size would be called overdue, in milliseconds, from what is known now. */
+  overdueAfterMs(to: PathAddress, method: string, expectedBytes: number, nowMs: number): number {
+    const peer = this.#clientPeer(to);
+    return peer.responseTimes.overdueAfterMs(method, expectedBytes, nowMs, peer.path.rtt);
+  }
+
+  // ---- outputs
+
+  pollEvent(): EndpointEvent | undefined {
+    if (this.#eventsRead === this.#events.length) {
+      this.#events.length = 0;
+      this.#eventsRead = 0;
+      return undefined;
+    }
+    return this.#events[this.#eventsRead++];
+  }
+
+  /** The next datagram to send now; call until there is none. */
+  pollTransmit(nowMs: number): Transmit | undefined {
+    const stateless = this.#stateless.shift();
+    if (stateless !== undefined) return this.#count(stateless);
+    for (let peer = this.#dirty.at(-1); peer !== undefined; peer = this.#dirty.at(-1)) {
+      const transmit = peer.poll(nowMs);
+      if (transmit !== undefined) return this.#count(transmit);
+      // `poll` does not touch peers, so this one is still the last.
+      this.#dirty.pop();
+      peer.dirty = false;
+    }
+    return undefined;
+  }
+
+  #count(transmit: Transmit): Transmit {
+    this.stats.datagramsSent++;
+    this.stats.bytesSent += transmit.bytes.length;
+    return transmit;
+  }
+
+  /** When {@link onTimer} wants to be called; Infinity: not at all. As of the last {@link pollTransmit}. */
+  timerAtMs(): number {
+    return this.#timers.peek()?.key ?? Number.POSITIVE_INFINITY;
+  }
+
+  // ---- tables
+
+  #clientPeer(to: PathAddress): ClientPeer {
+    const key = formatAddress(to);
+    const known = this.#clients.get(key);
+    if (known !== undefined) return known;
+    if (this.#clients.size >= this.config.maxIdleClientPeers) this.#forgetOneServer();
+    const peer = new ClientPeer(this.#context, to, this.#options.datagramCeilingBytes(to));
+    this.#clients.set(key, peer);
+    return peer;
+  }
+
+  #forgetOneServer(): void {
+    for (const [key, peer] of this.#clients) {
+      if (peer.outstandingCalls > 0) continue;
+      peer.dispose();
+      this.#clients.delete(key);
+      return;
+    }
+  }
+
+  #emit(event: EndpointEvent): void {
+    if (event.type === 'answered' || event.type === 'failed') this.#forgetCall(event.callId);
+    this.#events.push(event);
+  }
+
+  #forgetCall(callId: number): void {
+    this.#callOwners.delete(callId);
+    this.#queuedBytes -= this.#callBytes.get(callId) ?? 0;
+    this.#callBytes.delete(callId);
+  }
+}
+
+/** Stateless answers waiting to be sent; a flood gets no more. */
+const MAX_STATELESS_ANSWERS = 64;

@@ -1,0 +1,89 @@
+// What an endpoint tells its driver, and what it counts.
+
+import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
+import type { PathAddress } from './path.ts';
+
+/** Names a request that came in; given back with the answer. */
+export interface RequestRef {
+  readonly clientEpoch: number;
+  readonly callId: number;
+}
+
+/** Drained by the driver after each input, in order. */
+export type EndpointEvent =
+  | { readonly type: 'answered'; readonly callId: number; readonly ok: boolean; readonly body: Uint8Array }
+  | {
+      readonly type: 'failed';
+      readonly callId: number;
+      readonly code: RpcErrorCode;
+      readonly executed: Executed;
+      readonly detail?: ErrorDetail;
+    }
+  | { readonly type: 'overdue'; readonly callId: number; readonly afterMs: number }
+  | {
+      readonly type: 'request';
+      readonly ref: RequestRef;
+      readonly method: string;
+      readonly body: Uint8Array;
+      /** On the driver's clock; Infinity when the caller waits for ever. */
+      readonly deadlineAtMs: number;
+      readonly from: PathAddress;
+    }
+  /** Nobody waits for the answer to this request any more. */
+  | {
+      readonly type: 'request-cancelled';
+      readonly ref: RequestRef;
+      readonly reason: 'cancelled' | 'deadline';
+    }
+  | { readonly type: 'peer-silent'; readonly address: PathAddress; readonly failedCalls: number }
+  | { readonly type: 'peer-back'; readonly address: PathAddress; readonly silentMs: number };
+
+/** Counters since the endpoint was made; they only grow. */
+export interface EndpointStats {
+  datagramsReceived: number;
+  datagramsSent: number;
+  bytesReceived: number;
+  bytesSent: number;
+  /** Datagrams that were nobody's: malformed, unknown session, forged, duplicates. */
+  datagramsDropped: number;
+  /** Opened packets whose frames made no sense. */
+  peerErrors: number;
+  callsStarted: number;
+  callsAnswered: number;
+  callsFailed: number;
+  callsCancelled: number;
+  /** Request bytes that a cancel kept from being sent, and response bytes likewise. */
+  cancelSavedBytes: number;
+  /** What peers said of cancelled calls. */
+  cancelledNotExecuted: number;
+  cancelledExecuted: number;
+  requestsRun: number;
+  /** Requests that came for a call which had been answered, cancelled or forgotten; none was run. */
+  requestsRefusedStale: number;
+  requestsRefusedOverload: number;
+  sessionsEstablished: number;
+  peersSilent: number;
+}
+
+export function newStats(): EndpointStats {
+  return {
+    datagramsReceived: 0,
+    datagramsSent: 0,
+    bytesReceived: 0,
+    bytesSent: 0,
+    datagramsDropped: 0,
+    peerErrors: 0,
+    callsStarted: 0,
+    callsAnswered: 0,
+    callsFailed: 0,
+    callsCancelled: 0,
+    cancelSavedBytes: 0,
+    cancelledNotExecuted: 0,
+    cancelledExecuted: 0,
+    requestsRun: 0,
+    requestsRefusedStale: 0,
+    requestsRefusedOverload: 0,
+    sessionsEstablished: 0,
+    peersSilent: 0,
+  };
+}

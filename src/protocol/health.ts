@@ -1,0 +1,96 @@
+// Whether a peer is there. A peer with calls outstanding that answers nothing, not even with an acknowledgement,
+// becomes suspect with the first probe timeout and silent after several; single probes with growing distance
+// then find out when it is back. Without outstanding calls nobody asks.
+//
+//   unknown ──► live ◄──► suspect ──► silent ──► live        (any packet from the peer makes it live)
+
+import type { ProtocolConfig } from './config.ts';
+
+export type PeerHealth = 'unknown' | 'live' | 'suspect' | 'silent';
+
+/** What {@link HealthMonitor.onTimer} wants done. */
+export type HealthAction = 'nothing' | 'probe' | 'declare-silent';
+
+/** The health of one peer. */
+export class HealthMonitor {
+  state: PeerHealth = 'unknown';
+  readonly #config: ProtocolConfig;
+  /** Last sign of life, or last time that we asked for one. */
+  #lastContactAtMs = 0;
+  #suspectSinceMs = 0;
+  #silentSinceMs = 0;
+  #probeDistanceMs = 0;
+  #lastProbeAtMs = Number.NEGATIVE_INFINITY;
+  #nextProbeAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(config: ProtocolConfig) {
+    this.#config = config;
+  }
+
+  /** The first call after a time without any: silence counts from now. */
+  onFirstCall(nowMs: number): void {
+    this.#lastContactAtMs = nowMs;
+  }
+
+  /** Any authenticated packet. Returns how long the peer had been silent, if it was. */
+  onHeard(nowMs: number): number | undefined {
+    const silentMs = this.state === 'silent' ? nowMs - this.#silentSinceMs : undefined;
+    this.state = 'live';
+    this.#lastContactAtMs = nowMs;
+    this.#nextProbeAtMs = Number.POSITIVE_INFINITY;
+    return silentMs;
+  }
+
+  declareSilent(nowMs: number, jitter: number): void {
+    this.state = 'silent';
+    this.#silentSinceMs = nowMs;
+    this.#probeDistanceMs = this.#config.silentProbeMinMs;
+    this.#nextProbeAtMs = nowMs + this.#probeDistanceMs * (1 + 0.1 * jitter);
+  }
+
+  /** Somebody wants this silent peer: asks before the next regular probe, but not more often than the first distance. */
+  probeSoon(nowMs: number): void {
+    const soonest = Math.max(nowMs, this.#lastProbeAtMs + this.#config.silentProbeMinMs);
+    this.#nextProbeAtMs = Math.min(this.#nextProbeAtMs, soonest);
+  }
+
+  /**
+   * `unansweredProbes`: probe timeouts in a row on the session, or handshakes without answer.
+   * `askAfterMs`: how long to wait for a sign of life while calls are outstanding.
+   */
+  onTimer(nowMs: number, unansweredProbes: number, hasCalls: boolean, askAfterMs: number): HealthAction {
+    if (this.state === 'silent') {
+      if (this.#nextProbeAtMs > nowMs) return 'nothing';
+      this.#lastProbeAtMs = nowMs;
+      this.#probeDistanceMs = Math.min(2 * this.#probeDistanceMs, this.#config.silentProbeMaxMs);
+      this.#nextProbeAtMs = nowMs + this.#probeDistanceMs;
+      return 'probe';
+    }
+    if (unansweredProbes > 0) {
+      if (this.state !== 'suspect') {
+        this.state = 'suspect';
+        this.#suspectSinceMs = nowMs;
+      }
+      const longEnough = nowMs - this.#suspectSinceMs >= this.#config.silentFloorMs;
+      return unansweredProbes >= this.#config.silentAfterProbes && longEnough ? 'declare-silent' : 'nothing';
+    }
+    if (!hasCalls || nowMs - this.#lastContactAtMs < askAfterMs) return 'nothing';
+    this.#lastContactAtMs = nowMs;
+    return 'probe';
+  }
+
+  /** Our own process was held up: the time until now proves nothing. */
+  forgiveStall(nowMs: number): void {
+    this.#lastContactAtMs = nowMs;
+    this.#suspectSinceMs = nowMs;
+  }
+
+  /** When {@link onTimer} has something to decide. */
+  timerAtMs(unansweredProbes: number, hasCalls: boolean, askAfterMs: number, nowMs: number): number {
+    if (this.state === 'silent') return this.#nextProbeAtMs;
+    if (unansweredProbes >= this.#config.silentAfterProbes) {
+      return Math.max(nowMs, this.#suspectSinceMs + this.#config.silentFloorMs);
+    }
+    return hasCalls && unansweredProbes === 0 ? this.#lastContactAtMs + askAfterMs : Number.POSITIVE_INFINITY;
+  }
+}

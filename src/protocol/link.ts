@@ -1,0 +1,384 @@
+// One established session: packet numbers, acknowledgements, loss detection, probe timeouts, the decision when
+// a datagram may leave (RFC 9002). What is in the datagrams comes from an Outbox; calls are not known here.
+
+import type { Acceptance, SessionKeys } from '../session/protection.ts';
+import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
+import {
+  type AckFrame,
+  ackBytesMax,
+  FRAME,
+  PATH_FRAME_BYTES,
+  writeAck,
+  writePathFrame,
+} from '../wire/frame.ts';
+import type { ProtocolConfig } from './config.ts';
+import type { Outbox } from './outbox.ts';
+import { PacketBuilder, type Slab } from './packet-builder.ts';
+import type { Path, PathAddress } from './path.ts';
+import { ReceivedPackets } from './received-packets.ts';
+import { type SentItem, SentPackets } from './sent-packets.ts';
+
+/** Packets that a probe timeout may send regardless of the congestion window (RFC 9002, 6.2.4). */
+const PROBES_PER_TIMEOUT = 2;
+
+/** Room for a header and an acknowledgement, however little may be sent to an address. */
+const SMALLEST_PACKET_BYTES = 200;
+
+/** Doublings of the probe timeout at most. */
+const MAX_BACKOFF_DOUBLINGS = 10;
+
+/** What a link needs from its endpoint. */
+export interface LinkContext {
+  readonly config: ProtocolConfig;
+  readonly slab: Slab;
+  /** Uniform in [0, 1): jitter on retries. */
+  readonly jitter: () => number;
+}
+
+/** The first packet of a responder carries the handshake's answer instead of a DATA header. */
+export interface FirstPacket {
+  readonly acceptance: Acceptance;
+  writeHello(target: Uint8Array, at: number): number;
+  readonly helloBytesMax: number;
+}
+
+/** A datagram to send. */
+export interface Transmit {
+  readonly to: PathAddress;
+  readonly bytes: Uint8Array;
+}
+
+/** One session's packets in both directions. */
+export class Link {
+  readonly localSession: number;
+  /** The id that the other side receives with. */
+  readonly remoteSession: number;
+  readonly path: Path;
+  readonly received: ReceivedPackets;
+  readonly sent: SentPackets;
+  /** Probe timeouts in a row without an acknowledgement. */
+  probeCount = 0;
+  /** Something came that only the other end of this session can have sent. */
+  confirmed = false;
+  readonly #context: LinkContext;
+  readonly #keys: SessionKeys;
+  readonly #outbox: Outbox;
+  #first: FirstPacket | undefined;
+  #probesAllowed = 0;
+  #pingWanted = false;
+  #probeAtMs = Number.POSITIVE_INFINITY;
+  #challengeToSend: number | undefined;
+  #challengeExpected: number | undefined;
+  #responsesToSend: number[] = [];
+  #mtuProbeInFlight = false;
+  #pacedAtMs = Number.POSITIVE_INFINITY;
+  #quiet = false;
+  #closed = false;
+
+  constructor(
+    context: LinkContext,
+    localSession: number,
+    remoteSession: number,
+    keys: SessionKeys,
+    path: Path,
+    outbox: Outbox,
+    first?: FirstPacket,
+  ) {
+    this.#context = context;
+    this.localSession = localSession;
+    this.remoteSession = remoteSession;
+    this.#keys = keys;
+    this.path = path;
+    this.#outbox = outbox;
+    this.#first = first;
+    this.received = new ReceivedPackets(context.config);
+    this.sent = new SentPackets(context.config, path.rtt);
+  }
+
+  /** Opens a DATA datagram of this session; `undefined`: forged, or seen before. */
+  open(datagram: Uint8Array, packetNumber: number): Uint8Array | undefined {
+    if (this.received.isDuplicate(packetNumber)) return undefined;
+    return this.#keys.open(datagram, packetNumber)?.frames;
+  }
+
+  /** False when the ACK is for something never sent: an error of the peer. */
+  onAck(frame: AckFrame, nowMs: number): boolean {
+    const outcome = this.sent.onAck(frame.ranges, nowMs);
+    if (outcome === undefined) return false;
+    if (outcome.acked.length === 0) return true;
+    const { rtt, congestion } = this.path;
+    if (outcome.rttSampleMs !== undefined) {
+      rtt.update(outcome.rttSampleMs, Math.min(frame.delayUs / 1000, this.#context.config.maxAckDelayMs));
+    }
+    this.probeCount = 0;
+    this.#quiet = false;
+    let ackedBytes = 0;
+    let largestSentAtMs = 0;
+    for (const packet of outcome.acked) {
+      if (packet.mtuProbe) {
+        this.#mtuProbeInFlight = false;
+        this.path.onProbeAcked(packet.sizeBytes);
+      } else {
+        ackedBytes += packet.sizeBytes;
+      }
+      largestSentAtMs = Math.max(largestSentAtMs, packet.sentAtMs);
+    }
+    this.#onLost(nowMs);
+    const inFlightBytes = this.sent.bytesInFlight;
+    const appLimited = !this.#outbox.hasMessages && inFlightBytes + ackedBytes < congestion.windowBytes / 2;
+    congestion.onAcked({ nowMs, ackedBytes, largestSentAtMs, rtt, inFlightBytes, appLimited });
+    this.#armProbe(nowMs);
+    return true;
+  }
+
+  #onLost(nowMs: number): void {
+    const lost = this.sent.detectLost(nowMs);
+    let lostBytes = 0;
+    let largestSentAtMs = 0;
+    for (const packet of lost) {
+      if (packet.mtuProbe) {
+        this.#mtuProbeInFlight = false;
+        this.path.onProbeLost(packet.sizeBytes);
+        continue;
+      }
+      lostBytes += packet.sizeBytes;
+      largestSentAtMs = Math.max(largestSentAtMs, packet.sentAtMs);
+    }
+    const inFlightBytes = this.sent.bytesInFlight;
+    if (lostBytes > 0) this.path.congestion.onLost({ nowMs, lostBytes, largestSentAtMs, inFlightBytes });
+  }
+
+  /** The other address has to answer before more than a multiple of what it sent goes there. */
+  moveTo(address: PathAddress, token: number): void {
+    this.path.address = address;
+    this.path.distrust();
+    this.#challengeToSend = token;
+    this.#challengeExpected = token;
+  }
+
+  onPathChallenge(token: number): void {
+    // One answer per packet is enough; a flood of challenges must not become a queue.
+    if (this.#responsesToSend.length < 4) this.#responsesToSend.push(token);
+  }
+
+  onPathResponse(token: number): void {
+    if (token !== this.#challengeExpected) return;
+    this.#challengeExpected = undefined;
+    this.path.trust();
+  }
+
+  /** Asks whether the peer is there; what it answers is an acknowledgement. */
+  ping(): void {
+    this.#pingWanted = true;
+    this.#probesAllowed = Math.max(this.#probesAllowed, 1);
+  }
+
+  /** The session is given up: what was in flight goes back to the outbox. */
+  abandon(): void {
+    this.#closed = true;
+    this.sent.abandon();
+  }
+
+  /** The peer is silent: nothing is repeated any more; a {@link ping} is one single question. */
+  quiet(): void {
+    this.#quiet = true;
+    this.#forgetInFlight();
+  }
+
+  #forgetInFlight(): void {
+    this.sent.abandon();
+    this.probeCount = 0;
+    this.#probesAllowed = 0;
+    this.#mtuProbeInFlight = false;
+    this.#probeAtMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** When {@link onTimer} wants to be called, as of the last {@link poll}. */
+  timerAtMs(): number {
+    if (this.#closed) return Number.POSITIVE_INFINITY;
+    return Math.min(this.received.ackDueAtMs, this.sent.lossAtMs, this.#probeAtMs, this.#pacedAtMs);
+  }
+
+  /** Loss and probe timers; an ACK that is due leaves with the next {@link poll}. */
+  onTimer(nowMs: number): void {
+    if (this.#closed) return;
+    if (this.sent.lossAtMs <= nowMs) {
+      this.#onLost(nowMs);
+      this.#armProbe(nowMs);
+    }
+    if (this.#probeAtMs <= nowMs) this.#onProbeTimeout(nowMs);
+  }
+
+  /** Timers that ran out while our own process was held up start again from now; nobody is blamed. */
+  forgiveStall(nowMs: number): void {
+    if (this.#probeAtMs < Number.POSITIVE_INFINITY) this.#probeAtMs = nowMs + this.#probeDelayMs();
+  }
+
+  #onProbeTimeout(nowMs: number): void {
+    const { config } = this.#context;
+    if (this.#quiet) {
+      this.#forgetInFlight();
+      return;
+    }
+    this.probeCount++;
+    this.#probesAllowed = PROBES_PER_TIMEOUT;
+    this.sent.requeueOldest(PROBES_PER_TIMEOUT);
+    if (!this.#outbox.hasMessages && !this.#outbox.hasControl) this.#pingWanted = true;
+    if (this.probeCount === config.persistentCongestionThreshold)
+      this.path.congestion.onPersistentCongestion();
+    // Two timeouts in a row with large datagrams: perhaps only small ones pass (RFC 8899, 4.3).
+    if (this.probeCount === 2 && this.path.datagramBytes > MIN_DATAGRAM_BYTES) this.path.onBlackHole();
+    this.#mtuProbeInFlight = false;
+    this.#probeAtMs = nowMs + this.#probeDelayMs();
+  }
+
+  /** RFC 9002, 6.2.1, with up to a tenth of jitter on the repeated ones. */
+  #probeDelayMs(): number {
+    const { config, jitter } = this.#context;
+    const doublings = Math.min(this.probeCount, MAX_BACKOFF_DOUBLINGS);
+    const base = this.path.rtt.probeTimeoutMs(config.granularityMs, config.maxAckDelayMs);
+    return base * 2 ** doublings * (doublings === 0 ? 1 : 1 + 0.1 * jitter());
+  }
+
+  #armProbe(nowMs: number): void {
+    if (this.sent.ackElicitingInFlight === 0 || this.path.sendAllowanceBytes <= 0) {
+      this.#probeAtMs = Number.POSITIVE_INFINITY;
+    } else {
+      this.#probeAtMs = Math.max(nowMs, this.sent.lastAckElicitingAtMs + this.#probeDelayMs());
+    }
+  }
+
+  /** The next datagram that may leave now, if any. Call until it gives none. */
+  poll(nowMs: number): Transmit | undefined {
+    if (this.#closed || this.path.sendAllowanceBytes <= 0) return undefined;
+    const dataBytes = this.#dataAllowedBytes(nowMs);
+    const controlWanted =
+      this.#outbox.hasControl ||
+      this.#pingWanted ||
+      this.#challengeToSend !== undefined ||
+      this.#responsesToSend.length > 0;
+    const ackDue = this.received.ackDueAtMs <= nowMs;
+    if (dataBytes > 0 || controlWanted || ackDue) return this.#build(dataBytes, true, nowMs);
+    return this.#mtuProbe(nowMs);
+  }
+
+  /** The answer to the handshake alone, of a session that is not (yet) the one in use. */
+  pollHandshake(nowMs: number): Transmit | undefined {
+    if (this.#closed || this.#first === undefined || this.path.sendAllowanceBytes <= 0) return undefined;
+    return this.#build(0, false, nowMs);
+  }
+
+  /** Room for a datagram with message data: 0 when window, pacing or the peer's address forbid it. */
+  #dataAllowedBytes(nowMs: number): number {
+    this.#pacedAtMs = Number.POSITIVE_INFINITY;
+    if (!this.#outbox.hasMessages) return 0;
+    const { datagramBytes, congestion, pacer, rtt, sendAllowanceBytes } = this.path;
+    if (sendAllowanceBytes < MIN_DATAGRAM_BYTES) return 0;
+    if (this.#probesAllowed > 0) return MIN_DATAGRAM_BYTES;
+    const windowLeft = congestion.windowBytes - this.sent.bytesInFlight;
+    const size = Math.min(datagramBytes, Math.max(windowLeft, 0), sendAllowanceBytes);
+    if (size < Math.min(datagramBytes, MIN_DATAGRAM_BYTES)) return 0;
+    pacer.setRate(nowMs, congestion.pacingBytesPerMs(rtt));
+    const paced = pacer.nextSendAt(nowMs, size);
+    if (paced > nowMs) {
+      this.#pacedAtMs = paced;
+      return 0;
+    }
+    return size;
+  }
+
+  #build(dataBytes: number, withControl: boolean, nowMs: number): Transmit | undefined {
+    const { slab } = this.#context;
+    const first = this.#first;
+    const wantedBytes = dataBytes > 0 && first === undefined ? dataBytes : MIN_DATAGRAM_BYTES;
+    const sizeBytes = Math.min(wantedBytes, Math.max(this.path.sendAllowanceBytes, SMALLEST_PACKET_BYTES));
+    const { headerBytes, trailerBytes } = first?.acceptance ?? this.#keys;
+    const packet = new PacketBuilder(slab.take(sizeBytes), headerBytes, trailerBytes);
+    if (first !== undefined) {
+      packet.at = first.writeHello(packet.buffer, packet.at);
+      packet.ackEliciting = true;
+    }
+    this.#writeAck(packet, nowMs);
+    this.#writePathFrames(packet);
+    if (withControl) this.#outbox.fillControl(packet);
+    if (dataBytes > 0) this.#outbox.fillMessages(packet, nowMs);
+    if (this.#pingWanted && !packet.ackEliciting) {
+      packet.buffer[packet.at++] = FRAME.ping;
+      packet.ackEliciting = true;
+    }
+    if (packet.at === headerBytes) return undefined;
+    this.#pingWanted = false;
+    this.#first = undefined;
+    const bytes =
+      first === undefined
+        ? this.#keys.seal(packet.buffer, packet.at, this.sent.nextNumber)
+        : first.acceptance.seal(packet.buffer, packet.at);
+    return this.#send(bytes, packet.items, packet.ackEliciting, false, nowMs);
+  }
+
+  #send(
+    bytes: Uint8Array,
+    items: readonly SentItem[],
+    ackEliciting: boolean,
+    mtuProbe: boolean,
+    nowMs: number,
+  ): Transmit {
+    const sizeBytes = bytes.length;
+    this.#context.slab.commit(sizeBytes);
+    this.sent.onSent({ sentAtMs: nowMs, sizeBytes, ackEliciting, mtuProbe, items });
+    this.path.onSentBytes(sizeBytes);
+    this.path.pacer.onSent(nowMs, sizeBytes);
+    if (ackEliciting) {
+      if (!mtuProbe) this.path.congestion.onSent(nowMs, sizeBytes, this.sent.bytesInFlight);
+      if (this.#probesAllowed > 0) this.#probesAllowed--;
+      this.#armProbe(nowMs);
+    }
+    return { to: this.path.address, bytes };
+  }
+
+  #writeAck(packet: PacketBuilder, nowMs: number): void {
+    if (!this.received.ackOwed) return;
+    const { ranges, delayUs } = this.received.ack(nowMs);
+    let count = ranges.length;
+    while (count > 1 && ackBytesMax(count) > packet.room) count = count >>> 1;
+    if (ackBytesMax(count) > packet.room) return;
+    packet.at = writeAck(
+      packet.buffer,
+      packet.at,
+      count === ranges.length ? ranges : ranges.slice(0, count),
+      delayUs,
+    );
+    this.received.onAckSent();
+  }
+
+  #writePathFrames(packet: PacketBuilder): void {
+    if (this.#challengeToSend !== undefined && packet.room >= PATH_FRAME_BYTES) {
+      packet.at = writePathFrame(packet.buffer, packet.at, FRAME.pathChallenge, this.#challengeToSend);
+      this.#challengeToSend = undefined;
+      packet.ackEliciting = true;
+    }
+    for (
+      let token = this.#responsesToSend.shift();
+      token !== undefined;
+      token = this.#responsesToSend.shift()
+    ) {
+      packet.at = writePathFrame(packet.buffer, packet.at, FRAME.pathResponse, token);
+      packet.ackEliciting = true;
+    }
+  }
+
+  /** While there is much to send, one larger datagram finds out whether the path carries it. */
+  #mtuProbe(nowMs: number): Transmit | undefined {
+    const size = this.path.probeBytes;
+    if (size === undefined || this.#mtuProbeInFlight || this.#first !== undefined) return undefined;
+    if (!this.confirmed || !this.path.trusted || this.sent.bytesInFlight === 0 || !this.#outbox.hasBulk)
+      return undefined;
+    this.#mtuProbeInFlight = true;
+    const { headerBytes, trailerBytes } = this.#keys;
+    const packet = new PacketBuilder(this.#context.slab.take(size), headerBytes, trailerBytes);
+    packet.buffer[packet.at++] = FRAME.ping;
+    packet.padTo(packet.limit);
+    const bytes = this.#keys.seal(packet.buffer, packet.at, this.sent.nextNumber);
+    return this.#send(bytes, [], true, true, nowMs);
+  }
+}

@@ -1,0 +1,107 @@
+// What stands inside a message: a request is a method name and an encoded body; a failed call's answer is a
+// code, whether the handler had run, and what the handler said. Bodies themselves are not looked at here.
+
+import { Encoder } from 'cbor-x';
+import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
+import { Reader, varintBytes, writeVarint } from '../wire/varint.ts';
+
+/** Longest method name, in bytes of UTF-8. */
+export const METHOD_BYTES_MAX = 255;
+
+/** Longest sentence of a remote error that is passed on, in characters. */
+const DETAIL_CHARS_MAX = 1000;
+
+const utf8Encoder = new TextEncoder();
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true });
+const cbor = new Encoder({ useRecords: false, tagUint8Array: false });
+
+/** Encodes method names once. */
+const methodPrefixes = new Map<string, Uint8Array>();
+
+/** Method and encoded body as one message. @throws RangeError when the name is empty or too long. */
+export function encodeRequest(method: string, body: Uint8Array): Uint8Array {
+  const prefix = methodPrefixes.get(method) ?? methodPrefix(method);
+  const message = Buffer.allocUnsafe(prefix.length + body.length);
+  message.set(prefix, 0);
+  message.set(body, prefix.length);
+  return message;
+}
+
+function methodPrefix(method: string): Uint8Array {
+  const name = utf8Encoder.encode(method);
+  if (name.length === 0 || name.length > METHOD_BYTES_MAX) {
+    throw new RangeError(`a method name has 1 to ${METHOD_BYTES_MAX} bytes, not ${name.length}`);
+  }
+  const prefix = new Uint8Array(varintBytes(name.length) + name.length);
+  prefix.set(name, writeVarint(prefix, 0, name.length));
+  // Names are few in any sane program; one that makes them up is not allowed to fill the memory.
+  if (methodPrefixes.size < 1000) methodPrefixes.set(method, prefix);
+  return prefix;
+}
+
+/** The two parts of a received request; `undefined` when it is malformed. The body is a view. */
+export function parseRequest(message: Uint8Array): { method: string; body: Uint8Array } | undefined {
+  const reader = new Reader(message);
+  const length = reader.varint();
+  if (length === 0 || length > METHOD_BYTES_MAX) return undefined;
+  const name = reader.take(length);
+  if (reader.failed) return undefined;
+  try {
+    return { method: utf8Decoder.decode(name), body: message.subarray(reader.at) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** A call's failure as its answer tells it. */
+export interface ErrorBody {
+  readonly code: RpcErrorCode;
+  readonly executed: Executed;
+  readonly detail?: ErrorDetail;
+}
+
+/** Codes that a server may send; anything else is BAD_MESSAGE. */
+const REMOTE_CODES: ReadonlySet<RpcErrorCode> = new Set([
+  'DEADLINE_EXCEEDED',
+  'OUTCOME_UNKNOWN',
+  'UNKNOWN_METHOD',
+  'HANDLER_FAILED',
+  'TOO_LARGE',
+  'OVERLOADED',
+  'UNAUTHORIZED',
+  'BAD_MESSAGE',
+  'CLOSED',
+]);
+
+export function encodeErrorBody(error: ErrorBody): Uint8Array {
+  const { code, executed, detail } = error;
+  const fields: string[] = [code, executed];
+  if (detail !== undefined) {
+    fields.push(detail.code.slice(0, DETAIL_CHARS_MAX), detail.message.slice(0, DETAIL_CHARS_MAX));
+  }
+  return cbor.encode(fields);
+}
+
+/** Never throws: what cannot be understood is itself an error of the peer. */
+export function parseErrorBody(body: Uint8Array): ErrorBody {
+  const bad: ErrorBody = { code: 'BAD_MESSAGE', executed: 'unknown' };
+  let fields: unknown;
+  try {
+    fields = cbor.decode(body);
+  } catch {
+    return bad;
+  }
+  if (!Array.isArray(fields)) return bad;
+  const [code, executed, detailCode, detailMessage] = fields as unknown[];
+  if (!REMOTE_CODES.has(code as RpcErrorCode)) return bad;
+  if (executed !== 'no' && executed !== 'yes' && executed !== 'unknown') return bad;
+  const error = { code: code as RpcErrorCode, executed } as const;
+  if (typeof detailCode !== 'string' || typeof detailMessage !== 'string') return error;
+  return {
+    ...error,
+    detail: {
+      code: detailCode.slice(0, DETAIL_CHARS_MAX),
+      message: detailMessage.slice(0, DETAIL_CHARS_MAX),
+    },
+  };
+}

@@ -1,0 +1,125 @@
+// What is waiting to be sent to one peer, over whichever session: control frames first, then messages, the one
+// with the least left to send first (so that no message waits for a large one). An outbox outlives sessions.
+
+import { Heap, type HeapEntry } from '../base/heap.ts';
+import type { OutgoingMessage } from './outgoing-message.ts';
+import type { PacketBuilder } from './packet-builder.ts';
+import type { SentItem } from './sent-packets.ts';
+
+/** A small frame that travels until it is acknowledged or has become pointless. */
+export interface ControlFrame extends SentItem {
+  readonly bytesMax: number;
+  /** Read when it is about to be written: false drops it. */
+  readonly matters: boolean;
+  write(target: Uint8Array, at: number): number;
+}
+
+/** A message together with what writes its frames. */
+export interface Outgoing {
+  readonly message: OutgoingMessage;
+  /** Set when nothing of it is to be sent any more. */
+  readonly dead: boolean;
+  /** Its place in the queue of an outbox; kept by the outbox. */
+  queueEntry: HeapEntry<Outgoing> | undefined;
+  /** Writes a frame with the next piece; returns the offset behind it, or `at` when the room is too small. */
+  writePiece(target: Uint8Array, at: number, room: number, nowMs: number): number;
+}
+
+/** A piece of a message in a packet. */
+class Piece implements SentItem {
+  readonly #outbox: Outbox;
+  readonly #outgoing: Outgoing;
+  readonly #from: number;
+  readonly #to: number;
+
+  constructor(outbox: Outbox, outgoing: Outgoing, from: number, to: number) {
+    this.#outbox = outbox;
+    this.#outgoing = outgoing;
+    this.#from = from;
+    this.#to = to;
+  }
+
+  onAcked(): void {
+    this.#outgoing.message.onAcked(this.#from, this.#to);
+    if (this.#outgoing.message.delivered) this.#outbox.onDelivered(this.#outgoing);
+  }
+
+  onLost(): void {
+    if (this.#outgoing.dead) return;
+    this.#outgoing.message.onLost(this.#from, this.#to);
+    this.#outbox.queue(this.#outgoing);
+  }
+}
+
+/** Control frames and messages for one peer. */
+export class Outbox {
+  readonly #control: ControlFrame[] = [];
+  readonly #messages = new Heap<Outgoing>();
+  /** Called when the last byte of a message was acknowledged. */
+  readonly onDelivered: (outgoing: Outgoing) => void;
+
+  constructor(onDelivered: (outgoing: Outgoing) => void) {
+    this.onDelivered = onDelivered;
+  }
+
+  /** Queues a control frame; the same object may be queued again after it was lost. */
+  control(frame: ControlFrame): void {
+    this.#control.push(frame);
+  }
+
+  /** Queues a message that has something to send; does nothing when it is queued already. */
+  queue(outgoing: Outgoing): void {
+    if (outgoing.queueEntry !== undefined || outgoing.dead || !outgoing.message.sendable) return;
+    outgoing.queueEntry = this.#messages.push(outgoing.message.unsentBytes, outgoing);
+  }
+
+  /** Takes a message out of the queue, at once. */
+  remove(outgoing: Outgoing): void {
+    if (outgoing.queueEntry === undefined) return;
+    this.#messages.remove(outgoing.queueEntry);
+    outgoing.queueEntry = undefined;
+  }
+
+  get hasControl(): boolean {
+    return this.#control.length > 0;
+  }
+
+  get hasMessages(): boolean {
+    return this.#messages.size > 0;
+  }
+
+  /** Bytes that the messages in the queue still have to send; an upper bound costs nothing to know. */
+  get hasBulk(): boolean {
+    const first = this.#messages.peek();
+    return first !== undefined && (this.#messages.size > 8 || first.key > 4096);
+  }
+
+  fillControl(packet: PacketBuilder): void {
+    while (this.#control.length > 0) {
+      const frame = this.#control[0]!;
+      if (frame.matters) {
+        if (packet.room < frame.bytesMax) return;
+        packet.at = frame.write(packet.buffer, packet.at);
+        packet.items.push(frame);
+        packet.ackEliciting = true;
+      }
+      this.#control.shift();
+    }
+  }
+
+  fillMessages(packet: PacketBuilder, nowMs: number): void {
+    for (let entry = this.#messages.peek(); entry !== undefined; entry = this.#messages.peek()) {
+      const outgoing = entry.value;
+      while (!outgoing.dead && outgoing.message.sendable) {
+        const from = outgoing.message.nextOffset;
+        const at = outgoing.writePiece(packet.buffer, packet.at, packet.room, nowMs);
+        if (at === packet.at) return;
+        packet.at = at;
+        packet.ackEliciting = true;
+        const to = outgoing.message.lastTakenEnd;
+        packet.items.push(new Piece(this, outgoing, from, to));
+      }
+      this.remove(outgoing);
+    }
+  }
+}

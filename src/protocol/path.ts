@@ -1,0 +1,111 @@
+// What is known of the way to one peer, whichever session is on it: address, round-trip time, congestion window,
+// datagram size, and how much may be sent before the address has proved itself.
+
+import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
+import type { ProtocolConfig } from './config.ts';
+import type { CongestionController } from './congestion.ts';
+import { CubicController } from './cubic.ts';
+import { Pacer } from './pacer.ts';
+import { RttEstimator } from './rtt.ts';
+
+/** A UDP address as the protocol sees it: compared and printed, never interpreted. */
+export interface PathAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** RFC 9000, section 8: bytes sent per byte received before an address is validated. */
+const AMPLIFICATION_FACTOR = 3;
+
+/** Sizes tried above the minimum, besides the ceiling itself: common link MTUs less IPv6 and UDP headers. */
+const DATAGRAM_STEPS: readonly number[] = [32_720, 16_336, 8_940, 4_048, 1_452];
+
+/** The way to one peer. */
+export class Path {
+  address: PathAddress;
+  readonly rtt: RttEstimator;
+  readonly congestion: CongestionController;
+  readonly pacer: Pacer;
+  /** What one datagram may be now. */
+  datagramBytes: number = MIN_DATAGRAM_BYTES;
+  /** Sizes still worth a probe, largest first; RFC 8899 in its simplest form. */
+  #probeSizes: number[] = [];
+  /** Bytes that may yet be sent to an address that has not answered; Infinity once it has. */
+  #sendAllowance = Number.POSITIVE_INFINITY;
+
+  constructor(address: PathAddress, config: ProtocolConfig) {
+    this.address = address;
+    this.rtt = new RttEstimator(config.initialRttMs);
+    this.congestion = new CubicController();
+    this.pacer = new Pacer();
+  }
+
+  /** The largest datagram that interface and receiver take: sizes up to it will be tried. */
+  setCeiling(ceilingBytes: number): void {
+    const ceiling = Math.max(MIN_DATAGRAM_BYTES, ceilingBytes);
+    this.#probeSizes = [ceiling, ...DATAGRAM_STEPS].filter(
+      (size) => size <= ceiling && size > this.datagramBytes,
+    );
+  }
+
+  /** The size to probe next, if any is left. */
+  get probeBytes(): number | undefined {
+    return this.#probeSizes[0];
+  }
+
+  onProbeAcked(sizeBytes: number): void {
+    if (sizeBytes <= this.datagramBytes) return;
+    this.#setDatagramBytes(sizeBytes);
+    this.#probeSizes = this.#probeSizes.filter((size) => size > sizeBytes);
+  }
+
+  onProbeLost(sizeBytes: number): void {
+    this.#probeSizes = this.#probeSizes.filter((size) => size < sizeBytes);
+  }
+
+  /** A size that worked no longer does (RFC 8899, black hole): back to what every path carries. */
+  onBlackHole(): void {
+    this.#setDatagramBytes(MIN_DATAGRAM_BYTES);
+    this.#probeSizes = [];
+  }
+
+  #setDatagramBytes(sizeBytes: number): void {
+    this.datagramBytes = sizeBytes;
+    this.congestion.setDatagramBytes(sizeBytes);
+    this.pacer.setDatagramBytes(sizeBytes);
+  }
+
+  /** From now on only a multiple of what comes from the address goes to it. */
+  distrust(): void {
+    this.#sendAllowance = 0;
+  }
+
+  get trusted(): boolean {
+    return this.#sendAllowance === Number.POSITIVE_INFINITY;
+  }
+
+  trust(): void {
+    this.#sendAllowance = Number.POSITIVE_INFINITY;
+  }
+
+  onReceivedBytes(sizeBytes: number): void {
+    this.#sendAllowance += AMPLIFICATION_FACTOR * sizeBytes;
+  }
+
+  onSentBytes(sizeBytes: number): void {
+    this.#sendAllowance -= sizeBytes;
+  }
+
+  get sendAllowanceBytes(): number {
+    return this.#sendAllowance;
+  }
+}
+
+export function sameAddress(a: PathAddress, b: PathAddress): boolean {
+  return a.port === b.port && a.host === b.host;
+}
+
+/** `127.0.0.1:4820`, `[::1]:4820`. */
+export function formatAddress(address: PathAddress): string {
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}

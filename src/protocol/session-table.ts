@@ -1,0 +1,68 @@
+// Which session a received datagram belongs to: by the id that we chose and, for the one datagram that says "I do
+// not know this session", by the id that the other side chose.
+
+import type { Link } from './link.ts';
+
+/** A peer as the receiver of opened packets. */
+export interface PeerInput {
+  /** False when the frames are malformed or make no sense: an error of the peer, counted. */
+  onPacket(link: Link, packetNumber: number, frames: Uint8Array, nowMs: number): boolean;
+  /** The peer does not know this session any more. */
+  onSessionForgotten(link: Link, nowMs: number): void;
+}
+
+/** A peer with a handshake under way. */
+export interface AttemptInput {
+  /** False when the answer is not one to this attempt. */
+  onResp(localSession: number, remoteSession: number, datagram: Uint8Array, nowMs: number): boolean;
+}
+
+/** Who a received DATA or RESP belongs to. */
+export type SessionOwner = LinkOwner | { readonly kind: 'attempt'; readonly peer: AttemptInput };
+
+export interface LinkOwner {
+  readonly kind: 'link';
+  readonly link: Link;
+  readonly peer: PeerInput;
+}
+
+/** All sessions and handshakes of one endpoint. */
+export class SessionTable {
+  readonly #byLocalId = new Map<number, SessionOwner>();
+  readonly #byRemoteId = new Map<number, LinkOwner>();
+
+  get size(): number {
+    return this.#byLocalId.size;
+  }
+
+  get(localSession: number): SessionOwner | undefined {
+    return this.#byLocalId.get(localSession);
+  }
+
+  has(localSession: number): boolean {
+    return this.#byLocalId.has(localSession);
+  }
+
+  byRemoteId(remoteSession: number): LinkOwner | undefined {
+    return this.#byRemoteId.get(remoteSession);
+  }
+
+  addLink(link: Link, peer: PeerInput): void {
+    const owner: LinkOwner = { kind: 'link', link, peer };
+    this.#byLocalId.set(link.localSession, owner);
+    this.#byRemoteId.set(link.remoteSession, owner);
+  }
+
+  addAttempt(localSession: number, peer: AttemptInput): void {
+    this.#byLocalId.set(localSession, { kind: 'attempt', peer });
+  }
+
+  delete(localSession: number): void {
+    const owner = this.#byLocalId.get(localSession);
+    if (owner === undefined) return;
+    this.#byLocalId.delete(localSession);
+    if (owner.kind === 'link' && this.#byRemoteId.get(owner.link.remoteSession) === owner) {
+      this.#byRemoteId.delete(owner.link.remoteSession);
+    }
+  }
+}
