@@ -15,21 +15,35 @@ const KEPT_PER_SAMPLE = 1 - 1 / 64;
 /** Weight halves in this time without samples: what is an hour old counts as a single sample, then as none. */
 const HALF_LIFE_MS = 10 * 60_000;
 
-/** Durations in milliseconds. About 300 bytes, whatever it is fed. */
+/** Ageing by time is done in steps of this, to keep an exponential out of the way of most samples. */
+const AGEING_STEP_MS = 1_000;
+
+/** When a sample weighs this much, all weights are scaled down; what is then less than this part of one is dropped. */
+const UNIT_MAX = 1e12;
+const NEGLIGIBLE = 1e-9;
+
+/**
+ * Durations in milliseconds. About 400 bytes, whatever it is fed. Instead of making all older weights smaller with
+ * each sample, each sample weighs more than the one before it; only proportions matter.
+ */
 export class DecayingHistogram {
   readonly #weights = new Float32Array(BUCKETS);
   #total = 0;
-  #updatedAtMs = 0;
+  /** What one sample weighs now. */
+  #unit = 1;
+  #agedAtMs = 0;
 
   /** How many recent samples it stands for: 0 to 64. */
   weightAt(nowMs: number): number {
-    return this.#total * this.#agedBy(nowMs);
+    const sinceMs = nowMs - this.#agedAtMs;
+    const weight = this.#total / this.#unit;
+    return sinceMs < AGEING_STEP_MS ? weight : weight * 2 ** (-sinceMs / HALF_LIFE_MS);
   }
 
   record(durationMs: number, nowMs: number): void {
     this.#age(nowMs);
-    this.#weights[bucketOf(durationMs)]! += 1;
-    this.#total += 1;
+    this.#weights[bucketOf(durationMs)]! += this.#unit;
+    this.#total += this.#unit;
   }
 
   /**
@@ -42,40 +56,44 @@ export class DecayingHistogram {
     const first = bucketOf(durationMs);
     let above = 0;
     for (let i = first; i < BUCKETS; i++) above += this.#weights[i]!;
-    if (above === 0) this.#weights[first] = 1;
-    else for (let i = first; i < BUCKETS; i++) this.#weights[i]! *= 1 + 1 / above;
-    this.#total += 1;
+    if (above === 0) this.#weights[first] = this.#unit;
+    else for (let i = first; i < BUCKETS; i++) this.#weights[i]! *= 1 + this.#unit / above;
+    this.#total += this.#unit;
   }
 
   /** The duration that this part of the samples stays within, in milliseconds; 0 without samples. */
   quantileMs(part: number): number {
-    let remaining = part * this.#total;
+    // From the top, as the high quantiles are those that are asked for.
+    let above = (1 - part) * this.#total;
     let last = 0;
-    for (let i = 0; i < BUCKETS; i++) {
+    for (let i = BUCKETS - 1; i >= 0; i--) {
       const weight = this.#weights[i]!;
       if (weight === 0) continue;
-      if (remaining <= weight) return durationIn(i, remaining / weight);
-      remaining -= weight;
+      if (above <= weight) return durationIn(i, 1 - above / weight);
+      above -= weight;
       last = i;
     }
-    return this.#total === 0 ? 0 : durationIn(last, 1);
-  }
-
-  #agedBy(nowMs: number): number {
-    return 2 ** (-Math.max(0, nowMs - this.#updatedAtMs) / HALF_LIFE_MS);
+    return this.#total === 0 ? 0 : durationIn(last, 0);
   }
 
   #age(nowMs: number): void {
-    const kept = KEPT_PER_SAMPLE * this.#agedBy(nowMs);
-    let total = 0;
-    for (let i = 0; i < BUCKETS; i++) {
-      // Traces of what was long ago would slow the arithmetic down as denormal numbers.
-      const weight = this.#weights[i]! * kept;
-      this.#weights[i] = weight < 1e-6 ? 0 : weight;
-      total += this.#weights[i]!;
+    this.#unit /= KEPT_PER_SAMPLE;
+    const sinceMs = nowMs - this.#agedAtMs;
+    if (sinceMs >= AGEING_STEP_MS) {
+      this.#unit *= 2 ** (sinceMs / HALF_LIFE_MS);
+      this.#agedAtMs = nowMs;
     }
-    this.#total = total;
-    this.#updatedAtMs = Math.max(nowMs, this.#updatedAtMs);
+    if (this.#unit > UNIT_MAX) this.#scaleDown();
+  }
+
+  #scaleDown(): void {
+    this.#total = 0;
+    for (let i = 0; i < BUCKETS; i++) {
+      const weight = this.#weights[i]! / this.#unit;
+      this.#weights[i] = weight < NEGLIGIBLE ? 0 : weight;
+      this.#total += this.#weights[i]!;
+    }
+    this.#unit = 1;
   }
 }
 

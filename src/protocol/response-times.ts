@@ -36,16 +36,14 @@ const DEADLINE_FLOOR_MS = 15_000;
 const DEADLINE_UNKNOWN_MS = 30_000;
 const DEADLINE_CAP_MS = 60_000;
 
-/** Upper bounds of the size classes, in bytes; the last class has none. */
-const SIZE_CLASS_BOUNDS: readonly number[] = [16 * 1024, 128 * 1024, 1024 * 1024];
-
 const PEER_METHODS_MAX = 16;
 const COHORT_METHODS_MAX = 64;
 
 /**
  * Response times of one peer, or, without a cohort of its own, of all peers of an endpoint. What is recorded
  * for a peer is recorded for its cohort too. Bounded: 16 methods of a peer (64 of a cohort), of which the one
- * not used for longest makes room, each with 4 size classes of 300 bytes, made when first used.
+ * not used for longest makes room, each with 4 size classes (up to 16 KiB, 128 KiB, 1 MiB, more) of 400 bytes,
+ * made when first used.
  *
  * Sizes are request and expected answer together. Times are those the caller sees, from the first byte sent;
  * they contain the network. What is not the peer's doing (our own stall, a silent network) is not recorded.
@@ -53,7 +51,8 @@ const COHORT_METHODS_MAX = 64;
 export class ResponseTimes {
   readonly #cohort: ResponseTimes | undefined;
   readonly #methodsMax: number;
-  readonly #methods = new Map<string, MethodTimes>();
+  /** Made when first needed: most known peers are never called. */
+  #methods: Map<string, MethodTimes> | undefined;
 
   constructor(cohort?: ResponseTimes) {
     this.#cohort = cohort;
@@ -77,11 +76,16 @@ export class ResponseTimes {
 
   /** What is known of such a call now. */
   estimate(method: string, sizeBytes: number, nowMs: number): ResponseTimeEstimate {
-    const own = this.#known(method, sizeBytes, nowMs);
-    if (own !== undefined && own.samples >= SAMPLES_MIN) return own;
-    const cohort = this.#cohortEstimate(method, sizeBytes, nowMs);
-    if (cohort !== undefined) return { ...cohort, source: 'cohort' };
-    return own === undefined ? NOTHING_KNOWN : { ...own, source: 'none' };
+    const own = this.#find(method, sizeBytes);
+    const samples = own?.weightAt(nowMs) ?? 0;
+    const cohort = samples >= SAMPLES_MIN ? undefined : this.#inCohort(method, sizeBytes, nowMs);
+    const from = cohort ?? own;
+    return {
+      source: samples >= SAMPLES_MIN ? 'peer' : cohort === undefined ? 'none' : 'cohort',
+      samples: from?.weightAt(nowMs) ?? 0,
+      medianMs: from?.quantileMs(0.5) ?? 0,
+      p95Ms: from?.quantileMs(0.95) ?? 0,
+    };
   }
 
   /**
@@ -97,12 +101,15 @@ export class ResponseTimes {
    * and never less than 30 ms or more than 10 s.
    */
   overdueAfterMs(method: string, sizeBytes: number, nowMs: number, rtt: RoundTripEstimate): number {
-    const own = this.#known(method, sizeBytes, nowMs);
-    const cohort = this.#cohortEstimate(method, sizeBytes, nowMs);
-    const ownMs = own === undefined ? 0 : withMarginMs(own);
-    const enough = own !== undefined && own.samples >= SAMPLES_MIN;
-    const wantedMs = enough ? ownMs : Math.max(ownMs, borrowedMs(cohort) + rtt.smoothedMs);
-    const neededMs = Math.min(wantedMs, patienceMs(cohort) + rtt.smoothedMs);
+    const own = this.#find(method, sizeBytes);
+    const samples = own?.weightAt(nowMs) ?? 0;
+    let neededMs = ownMs(own, samples);
+    // What others need matters to a peer that is little known, or slow.
+    if (samples < SAMPLES_MIN || neededMs > PATIENCE_MIN_MS) {
+      const cohort = this.#inCohort(method, sizeBytes, nowMs);
+      if (samples < SAMPLES_MIN) neededMs = Math.max(neededMs, borrowedMs(cohort) + rtt.smoothedMs);
+      neededMs = Math.min(neededMs, patienceMs(cohort) + rtt.smoothedMs);
+    }
     return clamp(neededMs + 4 * rtt.varianceMs, OVERDUE_FLOOR_MS, OVERDUE_CAP_MS);
   }
 
@@ -112,40 +119,32 @@ export class ResponseTimes {
    * nobody knows. It is there for handlers that hang: who vanishes from the network is noticed long before.
    */
   deadlineAfterMs(method: string, sizeBytes: number, nowMs: number, rtt: RoundTripEstimate): number {
-    const own = this.#known(method, sizeBytes, nowMs);
-    const cohort = this.#cohortEstimate(method, sizeBytes, nowMs);
-    const ownMs = own === undefined ? 0 : withMarginMs(own);
-    const known = cohort !== undefined || (own !== undefined && own.samples >= SAMPLES_MIN);
-    const neededMs = Math.max(ownMs, borrowedMs(cohort) + rtt.smoothedMs) + 4 * rtt.varianceMs;
+    const own = this.#find(method, sizeBytes);
+    const samples = own?.weightAt(nowMs) ?? 0;
+    const cohort = this.#inCohort(method, sizeBytes, nowMs);
+    const neededMs = Math.max(ownMs(own, samples), borrowedMs(cohort) + rtt.smoothedMs);
+    const known = samples >= SAMPLES_MIN || cohort !== undefined;
     const floorMs = known ? DEADLINE_FLOOR_MS : DEADLINE_UNKNOWN_MS;
-    return clamp(DEADLINE_OVERDUES * neededMs, floorMs, DEADLINE_CAP_MS);
+    return clamp(DEADLINE_OVERDUES * (neededMs + 4 * rtt.varianceMs), floorMs, DEADLINE_CAP_MS);
   }
 
-  /** What this estimator itself has seen, however little. */
-  #known(method: string, sizeBytes: number, nowMs: number): ResponseTimeEstimate | undefined {
-    const histogram = this.#methods.get(method)?.classes[sizeClassOf(sizeBytes)];
-    const samples = histogram?.weightAt(nowMs) ?? 0;
-    // What has faded to less than half a sample is nothing.
-    if (histogram === undefined || samples < 0.5) return undefined;
-    return {
-      source: 'peer',
-      samples,
-      medianMs: histogram.quantileMs(0.5),
-      p95Ms: histogram.quantileMs(0.95),
-    };
+  #find(method: string, sizeBytes: number): DecayingHistogram | undefined {
+    return this.#methods?.get(method)?.classes[sizeClassOf(sizeBytes)];
   }
 
-  #cohortEstimate(method: string, sizeBytes: number, nowMs: number): ResponseTimeEstimate | undefined {
+  /** What all peers together show, if that is enough to go by. */
+  #inCohort(method: string, sizeBytes: number, nowMs: number): DecayingHistogram | undefined {
     if (this.#cohort === undefined) return undefined;
-    const cohort = this.#cohort.#known(method, sizeBytes, nowMs);
-    return cohort !== undefined && cohort.samples >= SAMPLES_MIN ? cohort : undefined;
+    const histogram = this.#cohort.#find(method, sizeBytes);
+    return histogram !== undefined && histogram.weightAt(nowMs) >= SAMPLES_MIN ? histogram : undefined;
   }
 
   #histogram(method: string, sizeBytes: number, nowMs: number): DecayingHistogram {
+    this.#methods ??= new Map();
     let times = this.#methods.get(method);
     if (times === undefined) {
-      if (this.#methods.size >= this.#methodsMax) this.#forgetOldest();
-      times = { usedAtMs: nowMs, classes: [] };
+      if (this.#methods.size >= this.#methodsMax) forgetOldest(this.#methods);
+      times = { usedAtMs: nowMs, classes: [undefined, undefined, undefined, undefined] };
       this.#methods.set(method, times);
     }
     times.usedAtMs = nowMs;
@@ -153,44 +152,47 @@ export class ResponseTimes {
     times.classes[sizeClass] ??= new DecayingHistogram();
     return times.classes[sizeClass];
   }
-
-  #forgetOldest(): void {
-    let oldest: string | undefined;
-    let usedAtMs = Number.POSITIVE_INFINITY;
-    for (const [method, times] of this.#methods) {
-      if (times.usedAtMs >= usedAtMs) continue;
-      oldest = method;
-      usedAtMs = times.usedAtMs;
-    }
-    if (oldest !== undefined) this.#methods.delete(oldest);
-  }
 }
 
 interface MethodTimes {
   usedAtMs: number;
-  /** By size class. */
-  readonly classes: (DecayingHistogram | undefined)[];
+  readonly classes: [Known, Known, Known, Known];
 }
 
-const NOTHING_KNOWN: ResponseTimeEstimate = { source: 'none', samples: 0, medianMs: 0, p95Ms: 0 };
+type Known = DecayingHistogram | undefined;
+
+function forgetOldest(methods: Map<string, MethodTimes>): void {
+  let oldest: string | undefined;
+  let usedAtMs = Number.POSITIVE_INFINITY;
+  for (const [method, times] of methods) {
+    if (times.usedAtMs >= usedAtMs) continue;
+    oldest = method;
+    usedAtMs = times.usedAtMs;
+  }
+  if (oldest !== undefined) methods.delete(oldest);
+}
 
 /** Few samples rarely contain the slow ones: the fewer, the wider the margin. */
-function withMarginMs(own: ResponseTimeEstimate): number {
-  return (MARGIN + (2 * MARGIN) / own.samples) * own.p95Ms;
+function ownMs(own: DecayingHistogram | undefined, samples: number): number {
+  // What has faded to less than half a sample is nothing.
+  return own === undefined || samples < 0.5 ? 0 : (MARGIN + (2 * MARGIN) / samples) * own.quantileMs(0.95);
 }
 
-function borrowedMs(cohort: ResponseTimeEstimate | undefined): number {
-  return cohort === undefined ? OVERDUE_UNKNOWN_MS : MARGIN * cohort.p95Ms;
+function borrowedMs(cohort: DecayingHistogram | undefined): number {
+  return cohort === undefined ? OVERDUE_UNKNOWN_MS : MARGIN * cohort.quantileMs(0.95);
 }
 
-function patienceMs(cohort: ResponseTimeEstimate | undefined): number {
+function patienceMs(cohort: DecayingHistogram | undefined): number {
   if (cohort === undefined) return Number.POSITIVE_INFINITY;
-  return Math.max(PATIENCE_MIN_MS, PATIENCE_COHORTS * cohort.p95Ms);
+  return Math.max(PATIENCE_MIN_MS, PATIENCE_COHORTS * cohort.quantileMs(0.95));
 }
 
-function sizeClassOf(sizeBytes: number): number {
-  const index = SIZE_CLASS_BOUNDS.findIndex((bound) => sizeBytes <= bound);
-  return index < 0 ? SIZE_CLASS_BOUNDS.length : index;
+type SizeClass = 0 | 1 | 2 | 3;
+
+function sizeClassOf(sizeBytes: number): SizeClass {
+  if (sizeBytes <= 16 * 1024) return 0;
+  if (sizeBytes <= 128 * 1024) return 1;
+  return sizeBytes <= 1024 * 1024 ? 2 : 3;
 }
 
 function clamp(value: number, min: number, max: number): number {
