@@ -1,0 +1,189 @@
+// When is a server late? Learnt, not set: from how quickly the other servers answered the same kind of question
+// (ticket 502: "noticing how quickly the other peers respond"), and from what the way to the server says of it
+// (`onOverdue`). What to do about a late server is decided by who asks: placement, push, share finder, fetch.
+
+import type { Clock, Timer } from '../base/clock.ts';
+import type { StorageServer } from '../storage/storage-server.ts';
+
+/**
+ * How late an answer is, in this order:
+ * - `due`: nothing unusual;
+ * - `overdue`: the way to the server says that this server is usually quicker;
+ * - `late`: several times as long as the others took;
+ * - `very late`: so long that it is better to do without this server, at some price;
+ * - `hopeless`: it no longer holds up any decision.
+ */
+export type Lateness = 'due' | 'overdue' | 'late' | 'very late' | 'hopeless';
+
+/** Whether `lateness` is `least` or worse. */
+export function isAtLeast(lateness: Lateness, least: Lateness): boolean {
+  return LEVELS.indexOf(lateness) >= LEVELS.indexOf(least);
+}
+
+/** What makes one kind of question late. */
+export interface LateWatchOptions<Subject> {
+  readonly clock: Clock;
+  /** Nothing is late before this time, however quick the others were: a disk may seek, a process may wait. */
+  readonly floorMs: number;
+  /** When an answer is late as long as too few others have answered to compare it with. */
+  readonly unknownMs: number;
+  /** Called for each step that a question's lateness goes up. May ask, settle or drop any question. */
+  readonly onLate: (question: Question<Subject>) => void;
+}
+
+/** A question on its way to a server. Settling it more than once does nothing. */
+export interface Question<Subject> {
+  readonly server: StorageServer;
+  /** What the asker wants to know it by. */
+  readonly subject: Subject;
+  readonly lateness: Lateness;
+  /** Since it was asked, in milliseconds, less the time in which this process itself stood still. */
+  ageMs(): number;
+  /** For `OperationOptions.onOverdue`. */
+  readonly overdue: () => void;
+  /** The server answered: how long it took is a sample. */
+  readonly answered: () => void;
+  /** Never mind, or failed on the way: no sample. */
+  readonly dropped: () => void;
+}
+
+/** Watches the questions of one kind that one operation asks of several servers. One timer in all. */
+export class LateWatch<Subject = undefined> {
+  readonly #options: LateWatchOptions<Subject>;
+  readonly #asked = new Set<WatchedQuestion<Subject>>();
+  /** The last few answer times of each server that was asked, newest last; empty when none came yet. */
+  readonly #samples = new Map<StorageServer, number[]>();
+  #timer: Timer | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #closed = false;
+
+  constructor(options: LateWatchOptions<Subject>) {
+    this.#options = options;
+  }
+
+  /** Begins to time a question that is asked now. */
+  ask(server: StorageServer, subject: Subject): Question<Subject> {
+    const question: WatchedQuestion<Subject> = {
+      server,
+      subject,
+      lateness: 'due',
+      startedAtMs: this.#options.clock.now(),
+      ageMs: () => this.#options.clock.now() - question.startedAtMs,
+      overdue: () => this.#raise(question, 'overdue'),
+      answered: () => {
+        if (!this.#asked.delete(question)) return;
+        this.#record(server, question.ageMs());
+        this.#check();
+      },
+      dropped: () => {
+        if (this.#asked.delete(question) && this.#asked.size === 0) this.#disarm();
+      },
+    };
+    this.#asked.add(question);
+    if (!this.#samples.has(server)) this.#samples.set(server, []);
+    this.#arm(question.startedAtMs + this.#lateAfterMs(server));
+    return question;
+  }
+
+  /** Forgets all questions and stops the timer. */
+  close(): void {
+    this.#closed = true;
+    this.#asked.clear();
+    this.#disarm();
+  }
+
+  #record(server: StorageServer, durationMs: number): void {
+    const samples = this.#samples.get(server)!;
+    samples.push(durationMs);
+    if (samples.length > SAMPLES_PER_SERVER) samples.shift();
+  }
+
+  #lateAfterMs(server: StorageServer): number {
+    const { floorMs, unknownMs } = this.#options;
+    const referenceMs = this.#referenceMs(server);
+    return referenceMs === undefined ? unknownMs : Math.max(floorMs, LATE_FACTOR * referenceMs);
+  }
+
+  /**
+   * What the others took lately, each one's slowest, the middle of them; undefined until most of the others
+   * have answered: as long as most are silent, the fault may well be ours.
+   */
+  #referenceMs(server: StorageServer): number | undefined {
+    const slowestMs: number[] = [];
+    let others = 0;
+    for (const [other, samples] of this.#samples) {
+      if (other === server) continue;
+      others++;
+      if (samples.length > 0) slowestMs.push(Math.max(...samples));
+    }
+    if (slowestMs.length === 0 || 2 * slowestMs.length < others) return undefined;
+    slowestMs.sort((a, b) => a - b);
+    return slowestMs[Math.ceil(slowestMs.length / 2) - 1];
+  }
+
+  #raise(question: WatchedQuestion<Subject>, lateness: Lateness): void {
+    if (!this.#asked.has(question) || isAtLeast(question.lateness, lateness)) return;
+    question.lateness = lateness;
+    this.#options.onLate(question);
+  }
+
+  /** Raises what has become late and arms the timer for what will be next. */
+  #check(): void {
+    if (this.#asked.size === 0) this.#disarm();
+    let nextAtMs = Number.POSITIVE_INFINITY;
+    for (const question of [...this.#asked]) {
+      const lateAfterMs = this.#lateAfterMs(question.server);
+      for (const { lateness, factor, leastMs } of STEPS) {
+        if (isAtLeast(question.lateness, lateness)) continue;
+        const thresholdMs = Math.max(leastMs, factor * lateAfterMs);
+        if (question.ageMs() < thresholdMs) {
+          nextAtMs = Math.min(nextAtMs, question.startedAtMs + thresholdMs);
+          break;
+        }
+        this.#raise(question, lateness);
+        if (!this.#asked.has(question)) break;
+      }
+    }
+    this.#arm(nextAtMs);
+  }
+
+  #arm(atMs: number): void {
+    if (this.#closed || atMs >= this.#timerAtMs) return;
+    this.#disarm();
+    this.#timerAtMs = atMs;
+    const { clock } = this.#options;
+    this.#timer = clock.setTimer(Math.max(0, atMs - clock.now()), () => {
+      const lagMs = clock.now() - atMs;
+      this.#timerAtMs = Number.POSITIVE_INFINITY;
+      // This process stood still: whatever answers came meanwhile are not read yet, so nobody is to blame.
+      if (lagMs > STALL_MS) for (const question of this.#asked) question.startedAtMs += lagMs;
+      this.#check();
+    });
+  }
+
+  #disarm(): void {
+    this.#timer?.cancel();
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+  }
+}
+
+interface WatchedQuestion<Subject> extends Question<Subject> {
+  lateness: Lateness;
+  startedAtMs: number;
+}
+
+const LEVELS: readonly Lateness[] = ['due', 'overdue', 'late', 'very late', 'hopeless'];
+
+/** The steps that time alone brings, as multiples of the time after which an answer is late. */
+const STEPS: readonly { lateness: Lateness; factor: number; leastMs: number }[] = [
+  { lateness: 'late', factor: 1, leastMs: 0 },
+  { lateness: 'very late', factor: 2.5, leastMs: 0 },
+  { lateness: 'hopeless', factor: 10, leastMs: 3000 },
+];
+
+/** Late: four times as long as the middle one of the others at its slowest. */
+const LATE_FACTOR = 4;
+const SAMPLES_PER_SERVER = 4;
+
+/** A timer that fires so much too late means that this process, or the machine, was stopped. */
+const STALL_MS = 100;

@@ -1,0 +1,384 @@
+// Which server takes which share: asks many servers at once, passes over who is late, spreads shares evenly, and
+// finds another server for a share whose server failed. What is written there is upload-push's business.
+
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { AllocateResult, StorageServer, UploadRef } from '../storage/storage-server.ts';
+import type { Abandoned } from './abandoned.ts';
+import { outcomeOf, type ServerOutcome, seconds } from './error.ts';
+import { type Holding, maximumMatching, reaches, type UploadGoal } from './happiness.ts';
+import { isAtLeast, type Lateness, LateWatch, type Question } from './late-watch.ts';
+import { Notice } from './notice.ts';
+
+/** What a placement is for. */
+export interface PlacementOptions {
+  /** In the order of the file's permutation. */
+  readonly servers: readonly StorageServer[];
+  readonly storageIndex: Uint8Array;
+  readonly total: number;
+  readonly goal: UploadGoal;
+  readonly shareSizeBytes: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Gets the shares that servers may hold for us and that nobody will write. */
+  readonly abandoned: Abandoned;
+  /** Something has changed: a share was granted, a server refused, `state` may be another one. */
+  readonly onChange: () => void;
+}
+
+/** A server has agreed to take a share. */
+export interface Grant extends Holding<StorageServer> {
+  readonly upload: UploadRef;
+}
+
+/**
+ * - `working`: there are answers worth waiting for;
+ * - `placed`: each share has its place, or happiness is reached and no better place is to be had soon;
+ * - `stuck`: happiness is out of reach.
+ */
+export type PlacementState = 'working' | 'placed' | 'stuck';
+
+/**
+ * The placement of one file's shares, from the first question to the end of the upload.
+ *
+ * A share without a place is offered to the next server of the ring that holds none. When there is no such
+ * server, it goes to the one with the fewest shares; but a server that is merely late keeps its share so long as
+ * it is not `very late`, for a second share at another server is worth less than a share at a server of its own.
+ */
+export class Placement {
+  readonly #options: PlacementOptions;
+  readonly #desks: readonly Desk[];
+  /** Shares that are to be placed, and whether a server may get a second share for this one. */
+  readonly #wanted = new Map<number, { readonly doubleUp: boolean }>();
+  readonly #grants = new Map<number, Grant>();
+  readonly #kept = new Set<number>();
+  readonly #allocations: LateWatch<Desk>;
+  #pushing = false;
+
+  constructor(options: PlacementOptions) {
+    this.#options = options;
+    this.#desks = options.servers.map((server) => ({
+      server,
+      uploadSecret: options.random.bytes(32),
+      shut: false,
+      doubtful: false,
+      granted: new Set(),
+      has: new Set(),
+      asking: undefined,
+      outcome: undefined,
+    }));
+    for (let share = 0; share < options.total; share++) this.#wanted.set(share, { doubleUp: true });
+    this.#allocations = new LateWatch({
+      clock: options.clock,
+      floorMs: 200,
+      unknownMs: 500,
+      onLate: () => this.#changed(),
+    });
+  }
+
+  /**
+   * Asks which servers have shares of this file already: worth it when the key is convergent, for then somebody
+   * may have uploaded the same file before. Waits for nobody who is late.
+   */
+  async lookForExisting(signal: AbortSignal): Promise<void> {
+    const { clock, storageIndex, total } = this.#options;
+    const changed = new Notice();
+    const onAbort = () => changed.give();
+    signal.addEventListener('abort', onAbort);
+    const open = new Map<Question<Desk>, AbortController>();
+    const watch = new LateWatch<Desk>({
+      clock,
+      floorMs: 150,
+      unknownMs: 500,
+      onLate: (question) => {
+        question.subject.doubtful = true;
+        changed.give();
+      },
+    });
+    for (const desk of this.#desks.slice(0, LOOKED_AT_PER_SHARE * total)) {
+      const question = watch.ask(desk.server, desk);
+      const controller = new AbortController();
+      open.set(question, controller);
+      const { overdue: onOverdue } = question;
+      desk.server
+        .list(storageIndex, { signal: controller.signal, onOverdue })
+        .then(
+          (shares) => {
+            for (const share of shares) if (share < total) desk.has.add(share);
+            desk.doubtful = false;
+            question.answered();
+          },
+          (error: unknown) => {
+            question.dropped();
+            if (!controller.signal.aborted) shut(desk, outcomeOf(error));
+          },
+        )
+        .finally(() => {
+          open.delete(question);
+          changed.give();
+        });
+    }
+    while (!signal.aborted && [...open.keys()].some(({ lateness }) => !isAtLeast(lateness, 'late'))) {
+      await changed.next();
+    }
+    signal.removeEventListener('abort', onAbort);
+    watch.close();
+    for (const controller of open.values()) controller.abort(new Error('enough servers have answered'));
+  }
+
+  /** Asks for places; what comes of it is told by `onChange`. */
+  start(): void {
+    this.#assign();
+    this.#options.onChange();
+  }
+
+  /**
+   * From now on shares are written: a grant is never taken back for a better one, and who has not answered by
+   * now is not waited for.
+   */
+  beginPush(): void {
+    this.#pushing = true;
+    for (const desk of this.#desks) {
+      if (desk.asking === undefined) continue;
+      shut(desk, `did not answer within ${seconds(desk.asking.question.ageMs())}`);
+      this.#cancel(desk);
+    }
+    for (const share of this.#wanted.keys()) if (!this.#isPlaced(share)) this.#wanted.delete(share);
+  }
+
+  /** The server of this share failed and gets no other one; the share is offered to another server. */
+  release(shareNumber: number, outcome: string, options: { readonly doubleUp: boolean }): void {
+    const grant = this.#grants.get(shareNumber);
+    if (grant === undefined) return;
+    const desk = this.#deskOf(grant.server);
+    shut(desk, outcome);
+    this.#grants.delete(shareNumber);
+    desk.granted.delete(shareNumber);
+    this.#options.abandoned.abort(grant.server, grant.upload);
+    this.#wanted.set(shareNumber, options);
+    this.#changed();
+  }
+
+  /** The share at this server is finished; whatever happens, it stays. */
+  keep(shareNumber: number): void {
+    this.#kept.add(shareNumber);
+  }
+
+  /** Whether there is a server that would take a share and has none. */
+  get hasSpareServer(): boolean {
+    return this.#vacantDesks().length > 0;
+  }
+
+  get grants(): ReadonlyMap<number, Grant> {
+    return this.#grants;
+  }
+
+  /** Shares that were there already and need not be written, by server. */
+  get existing(): Holding<StorageServer>[] {
+    return this.#desks.flatMap(({ server, has }) => [...has].map((shareNumber) => ({ server, shareNumber })));
+  }
+
+  /** Every share that has its place, written or not. */
+  get holdings(): Holding<StorageServer>[] {
+    return [...this.existing, ...this.#grants.values()];
+  }
+
+  get state(): PlacementState {
+    const open = this.#desks.flatMap(({ asking }) => (asking === undefined ? [] : [asking]));
+    const unplaced = [...this.#wanted.keys()].filter((share) => !this.#isPlaced(share));
+    const waitsFor = (limit: Lateness) =>
+      open.some(
+        ({ shares, question }) =>
+          !isAtLeast(question.lateness, limit) && shares.some((share) => unplaced.includes(share)),
+      );
+    if (waitsFor('very late')) return 'working';
+    if (reaches(this.#options.goal, this.holdings)) return 'placed';
+    // Short of the goal anybody's answer helps, also one for a share that has a place by now.
+    return open.some(({ question }) => !isAtLeast(question.lateness, 'hopeless')) ? 'working' : 'stuck';
+  }
+
+  /** What became of each server that was asked. */
+  get outcomes(): ServerOutcome[] {
+    return this.#desks.flatMap(({ server: { name }, ...desk }) => {
+      if (desk.outcome !== undefined) return [{ name, outcome: desk.outcome }];
+      if (desk.asking !== undefined) {
+        return [{ name, outcome: `has not answered for ${seconds(desk.asking.question.ageMs())}` }];
+      }
+      const held = desk.granted.size + desk.has.size;
+      return held === 0 ? [] : [{ name, outcome: `takes ${held} share${held === 1 ? '' : 's'}` }];
+    });
+  }
+
+  /** Takes back every question, and every grant that was not kept. */
+  close(): void {
+    this.#allocations.close();
+    for (const desk of this.#desks) this.#cancel(desk);
+    for (const [share, { server, upload }] of this.#grants) {
+      if (!this.#kept.has(share)) this.#options.abandoned.abort(server, upload);
+    }
+  }
+
+  #changed(): void {
+    this.#assign();
+    this.#options.onChange();
+  }
+
+  #isPlaced(share: number): boolean {
+    return this.#grants.has(share) || this.#desks.some(({ has }) => has.has(share));
+  }
+
+  /** Offers every share that needs a place to a server, all servers at once. */
+  #assign(): void {
+    const offers = new Map<Desk, number[]>();
+    const offer = (desk: Desk, share: number) => offers.set(desk, [...(offers.get(desk) ?? []), share]);
+    const matched = maximumMatching(this.existing);
+    const vacant = this.#vacantDesks();
+    const homeless: number[] = [];
+    // A share that is there already, but no gain as it stands, may move to a vacant server when all others have one.
+    const wanted = [...this.#wanted.keys()];
+    const inOrder = [...wanted.filter((s) => !this.#isPlaced(s)), ...wanted.filter((s) => this.#isPlaced(s))];
+    for (const share of inOrder) {
+      if (this.#grants.has(share) || matched.has(share)) continue;
+      if (this.#isAskedFor(share, 'overdue')) continue;
+      const desk = vacant.shift();
+      if (desk !== undefined) offer(desk, share);
+      else if (!this.#isPlaced(share) && !this.#isAskedFor(share, 'very late')) homeless.push(share);
+    }
+    for (const share of homeless) {
+      if (!this.#wanted.get(share)!.doubleUp) continue;
+      const load = (desk: Desk) => desk.granted.size + desk.has.size + (offers.get(desk)?.length ?? 0);
+      const [desk] = this.#desks
+        .filter((desk) => canTakeMore(desk) || offers.has(desk))
+        .filter((desk) => !desk.has.has(share))
+        .sort((a, b) => load(a) - load(b));
+      if (desk !== undefined) offer(desk, share);
+    }
+    for (const [desk, shares] of offers) this.#ask(desk, shares);
+  }
+
+  /** Servers that can be asked and that count for nothing yet, in the order of the ring; the doubtful ones last. */
+  #vacantDesks(): Desk[] {
+    const useful = new Set(maximumMatching(this.existing).values());
+    const vacant = this.#desks.filter(
+      (desk) =>
+        !desk.shut && desk.asking === undefined && desk.granted.size === 0 && !useful.has(desk.server),
+    );
+    return [...vacant.filter(({ doubtful }) => !doubtful), ...vacant.filter(({ doubtful }) => doubtful)];
+  }
+
+  /** Whether a server was asked to take this share and is not as late as `limit`. */
+  #isAskedFor(share: number, limit: Lateness): boolean {
+    return this.#desks.some(
+      ({ asking }) => asking?.shares.includes(share) && !isAtLeast(asking.question.lateness, limit),
+    );
+  }
+
+  #ask(desk: Desk, shares: readonly number[]): void {
+    const { storageIndex, shareSizeBytes: allocatedSize } = this.#options;
+    const question = this.#allocations.ask(desk.server, desk);
+    const controller = new AbortController();
+    desk.asking = { shares, question, controller };
+    const request = { storageIndex, shareNumbers: shares, allocatedSize, uploadSecret: desk.uploadSecret };
+    const { overdue: onOverdue } = question;
+    desk.server.allocate(request, { signal: controller.signal, onOverdue }).then(
+      (result) => {
+        if (desk.asking?.question !== question) return;
+        desk.asking = undefined;
+        question.answered();
+        this.#take(desk, shares, result);
+        this.#changed();
+      },
+      (error: unknown) => {
+        if (desk.asking?.question !== question) return;
+        desk.asking = undefined;
+        question.dropped();
+        shut(desk, outcomeOf(error));
+        // It may have done what it was asked all the same.
+        for (const share of shares) this.#options.abandoned.abort(desk.server, this.#uploadOf(desk, share));
+        this.#changed();
+      },
+    );
+  }
+
+  #take(desk: Desk, shares: readonly number[], { allocated, alreadyHave }: AllocateResult): void {
+    for (const share of alreadyHave) if (shares.includes(share)) desk.has.add(share);
+    for (const share of shares) {
+      if (!allocated.includes(share)) {
+        if (!alreadyHave.includes(share)) shut(desk, 'has no space for the share, or is busy with it');
+        continue;
+      }
+      const upload = this.#uploadOf(desk, share);
+      const rival = this.#grants.get(share);
+      if (rival !== undefined && !this.#isBetterThan(desk, rival)) {
+        this.#options.abandoned.abort(desk.server, upload);
+        continue;
+      }
+      if (rival !== undefined) {
+        this.#deskOf(rival.server).granted.delete(share);
+        this.#options.abandoned.abort(rival.server, rival.upload);
+      }
+      desk.granted.add(share);
+      this.#grants.set(share, { shareNumber: share, server: desk.server, upload });
+    }
+  }
+
+  /** A late answer, for a share that another server took over as its second one. */
+  #isBetterThan(desk: Desk, rival: Grant): boolean {
+    return !this.#pushing && desk.granted.size === 0 && this.#deskOf(rival.server).granted.size > 1;
+  }
+
+  #cancel(desk: Desk): void {
+    const { asking } = desk;
+    if (asking === undefined) return;
+    desk.asking = undefined;
+    asking.question.dropped();
+    asking.controller.abort(new Error('another server took the share'));
+    for (const share of asking.shares) {
+      this.#options.abandoned.abort(desk.server, this.#uploadOf(desk, share));
+    }
+  }
+
+  #uploadOf({ uploadSecret }: Desk, shareNumber: number): UploadRef {
+    return { storageIndex: this.#options.storageIndex, shareNumber, uploadSecret };
+  }
+
+  #deskOf(server: StorageServer): Desk {
+    return this.#desks.find((desk) => desk.server === server)!;
+  }
+}
+
+/** What is known of one server in this placement. */
+interface Desk {
+  readonly server: StorageServer;
+  readonly uploadSecret: Uint8Array;
+  /** It failed or refused: it is not asked again. */
+  shut: boolean;
+  /** It was late when it was asked what it has: it is asked last. */
+  doubtful: boolean;
+  readonly granted: Set<number>;
+  /** Shares that were there before. */
+  readonly has: Set<number>;
+  /** The question that it has not answered; one at a time. */
+  asking:
+    | {
+        readonly shares: readonly number[];
+        readonly question: Question<Desk>;
+        readonly controller: AbortController;
+      }
+    | undefined;
+  /** Why it is shut. */
+  outcome: string | undefined;
+}
+
+/** As many servers as Tahoe-LAFS looks at: twice the shares. */
+const LOOKED_AT_PER_SHARE = 2;
+
+/** Whether it has taken or holds a share, so that there is reason to hope it takes another. */
+function canTakeMore(desk: Desk): boolean {
+  return !desk.shut && desk.asking === undefined && desk.granted.size + desk.has.size > 0;
+}
+
+function shut(desk: Desk, outcome: string): void {
+  desk.shut = true;
+  desk.outcome ??= outcome;
+}

@@ -1,0 +1,291 @@
+// Pushes the shares of one file to their servers: encodes segment by segment, bounds what is in memory, and gives
+// a share to another server when its own fails or falls behind the others. Which server is placement's business.
+
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import { encodeShareHeader } from '../tahoe/share-layout.ts';
+import type { ChkEncoder, EncodedFile } from './encode.ts';
+import { outcomeOf, seconds } from './error.ts';
+import { reaches, type UploadGoal } from './happiness.ts';
+import { isAtLeast, LateWatch } from './late-watch.ts';
+import type { Notice } from './notice.ts';
+import type { Placement } from './placement.ts';
+import { segmentsOf, type UploadSource } from './source.ts';
+import { Lane, WRITE_BYTES_MIN } from './upload-lane.ts';
+
+/** A share that went to another server in the middle of the upload. */
+export interface Replacement {
+  readonly shareNumber: number;
+  readonly from: string;
+  /** `undefined`: no other server took it. */
+  readonly to: string | undefined;
+  /** What the first server did, e.g. `is silent`. */
+  readonly reason: string;
+}
+
+/** What a push works with. */
+export interface PushOptions {
+  readonly source: UploadSource;
+  readonly encoder: ChkEncoder;
+  readonly placement: Placement;
+  readonly goal: UploadGoal;
+  readonly waitForAll: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Wakes the push; `placement` gives it, and who aborts. */
+  readonly changed: Notice;
+  /** Throws when the upload is to stop. */
+  readonly checkpoint: () => void;
+  /** Shares are written from now on, or made final. */
+  readonly onStage: (stage: 'pushing' | 'closing') => void;
+  /** The share bytes that servers have acknowledged, of all that there are to push. */
+  readonly onProgress: (ackedBytes: number) => void;
+}
+
+/** The servers that are left are too few; `upload` says it to the user. */
+export class TooFewServersLeft extends Error {}
+
+/**
+ * One file's push.
+ *
+ * Each share has a lane. The encoder runs at most {@link WINDOW_SEGMENTS} ahead of the slowest lane whose
+ * server answers in time; a late server gets a longer queue and holds nobody up until that is full as well.
+ * Then its share goes to another server: new blocks at once, the earlier ones by a second pass over the source.
+ */
+export class Push {
+  readonly replaced: Replacement[] = [];
+  readonly #options: PushOptions;
+  readonly #lanes = new Map<number, Lane>();
+  /** Shares whose server came later: segments below this number are still to be given to the lane. */
+  readonly #missingBelow = new Map<number, number>();
+  /** Shares without a server, from the moment when their server was lost: index into `replaced`. */
+  readonly #moving = new Map<number, number>();
+  readonly #writes: LateWatch<undefined>;
+  readonly #closes: LateWatch<undefined>;
+  readonly #header: Uint8Array;
+  #segmentsEncoded = 0;
+  #file: EncodedFile | undefined;
+  #catchingUp: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(options: PushOptions) {
+    this.#options = options;
+    this.#header = encodeShareHeader(options.encoder.layout);
+    const { clock, changed } = options;
+    const onLate = () => changed.give();
+    this.#writes = new LateWatch({ clock, floorMs: 250, unknownMs: 1000, onLate });
+    this.#closes = new LateWatch({ clock, floorMs: 300, unknownMs: 1000, onLate });
+  }
+
+  /**
+   * Pushes everything and makes the shares final.
+   * @throws TooFewServersLeft, and what the source or the checkpoint throws.
+   */
+  async run(): Promise<EncodedFile> {
+    const { source, encoder, onStage } = this.#options;
+    onStage('pushing');
+    this.#adoptGrants();
+    for await (const { index, bytes } of segmentsOf(source, encoder.segmentation.segmentSizeBytes)) {
+      await this.#until(() => this.#hasRoom(this.#lanes.values()));
+      const blocks = encoder.encodeSegment(index, bytes);
+      this.#segmentsEncoded = index + 1;
+      for (const [share, lane] of this.#lanes) lane.enqueue(encoder.blockOffsetOf(index), blocks[share]!);
+    }
+    this.#file = encoder.finish();
+    for (const [share, lane] of this.#lanes) if (!this.#missingBelow.has(share)) this.#completeLane(lane);
+
+    await this.#until(() => this.#isEnough((lane) => lane.isWritten));
+    onStage('closing');
+    await this.#until(() => {
+      // Also those that were late with their last bytes.
+      for (const lane of this.#lanes.values()) if (lane.isWritten) lane.close();
+      return this.#isEnough((lane) => lane.isClosed);
+    });
+    return this.#file;
+  }
+
+  /** Lets go of all that is not finished, also after a failure. */
+  async close(): Promise<void> {
+    this.#failure ??= { error: new Error('the push is over') };
+    for (const lane of this.#lanes.values()) {
+      if (lane.isClosed) continue;
+      const { shareNumber, server } = lane.grant;
+      const reason = `had not finished ${seconds(lane.waitingMs)} after it was asked, when enough others had`;
+      this.replaced.push({ shareNumber, from: server.name, to: undefined, reason });
+      lane.drop();
+    }
+    this.#writes.close();
+    this.#closes.close();
+    this.#options.changed.give();
+    await this.#catchingUp;
+  }
+
+  /** The shares that are final at their servers. */
+  get closed(): Lane[] {
+    return [...this.#lanes.values()].filter((lane) => lane.isClosed);
+  }
+
+  /** Waits for a condition; meanwhile does whatever is to be done about servers that fail or fall behind. */
+  async #until(holds: () => boolean): Promise<void> {
+    for (;;) {
+      this.#options.checkpoint();
+      if (this.#failure !== undefined) throw this.#failure.error;
+      this.#adoptGrants();
+      this.#replaceHoldUps();
+      if (this.#options.placement.state === 'stuck') throw new TooFewServersLeft();
+      if (holds()) return;
+      await this.#options.changed.next();
+    }
+  }
+
+  /** Opens a lane for each share that was given to a server. */
+  #adoptGrants(): void {
+    const { placement, clock, random, changed, onProgress } = this.#options;
+    for (const [share, grant] of placement.grants) {
+      if (this.#lanes.has(share)) continue;
+      const lane = new Lane({
+        grant,
+        clock,
+        random,
+        writes: this.#writes,
+        closes: this.#closes,
+        onProgress: () => {
+          if (lane.isClosed) placement.keep(share);
+          onProgress(this.#ackedBytes());
+          changed.give();
+        },
+        onFailure: (_, error) => {
+          this.#moveShare(lane, outcomeOf(error));
+          changed.give();
+        },
+      });
+      this.#lanes.set(share, lane);
+      lane.enqueue(0, this.#header);
+      const moved = this.#moving.get(share);
+      if (moved !== undefined) {
+        this.replaced[moved] = { ...this.replaced[moved]!, to: grant.server.name };
+        this.#moving.delete(share);
+      }
+      if (this.#segmentsEncoded > 0) {
+        this.#missingBelow.set(share, this.#segmentsEncoded);
+        this.#catchingUp ??= this.#catchUp();
+      }
+    }
+  }
+
+  /** The share's server is given up; another one is looked for. */
+  #moveShare(lane: Lane, reason: string): void {
+    const { placement, goal, waitForAll } = this.#options;
+    const { shareNumber, server } = lane.grant;
+    lane.drop();
+    this.#lanes.delete(shareNumber);
+    this.#missingBelow.delete(shareNumber);
+    this.#moving.set(shareNumber, this.replaced.length);
+    this.replaced.push({ shareNumber, from: server.name, to: undefined, reason });
+    // When all is encoded, a second share at some server is worth waiting for only if it is needed.
+    const others = [...placement.grants.values()].filter((grant) => grant.shareNumber !== shareNumber);
+    const isNeeded = waitForAll || !reaches(goal, [...placement.existing, ...others]);
+    placement.release(shareNumber, reason, { doubleUp: this.#file === undefined || isNeeded });
+  }
+
+  #hasRoom(lanes: Iterable<Lane>): boolean {
+    return [...lanes].every((lane) => !this.#isFull(lane));
+  }
+
+  /** Whether a lane holds as much as it may: more when its server is late, so that it does not hold up the rest. */
+  #isFull(lane: Lane): boolean {
+    const { blockSizeBytes } = this.#options.encoder.segmentation;
+    const segments = isAtLeast(lane.lateness, 'overdue') ? LATE_WINDOW_SEGMENTS : WINDOW_SEGMENTS;
+    return lane.queuedBytes >= Math.max(segments * blockSizeBytes, 2 * WRITE_BYTES_MIN);
+  }
+
+  /**
+   * Moves shares away from servers that hold up the others: late by what the others take, and the only ones
+   * for which the encoder waits, or all that is left to finish. When most are late, it is not their fault.
+   */
+  #replaceHoldUps(): void {
+    const { placement } = this.#options;
+    const active = [...this.#lanes.values()].filter((lane) => !lane.isClosed);
+    const late = active.filter((lane) => isAtLeast(lane.lateness, 'late'));
+    const waitedFor = this.#file === undefined ? active.filter((lane) => this.#isFull(lane)) : active;
+    if (waitedFor.some((lane) => !late.includes(lane))) return;
+    for (const lane of waitedFor) {
+      // Without a spare server the share would become another server's second one, worth less than a wait; and
+      // when all is encoded, `isEnough` rather does without it.
+      const withoutSpare = this.#file === undefined ? 'very late' : 'hopeless';
+      const limit =
+        2 * late.length > this.#lanes.size ? 'hopeless' : placement.hasSpareServer ? 'late' : withoutSpare;
+      if (!isAtLeast(lane.lateness, limit)) continue;
+      this.#moveShare(lane, `fell behind the others (no answer for ${seconds(lane.waitingMs)})`);
+    }
+  }
+
+  /**
+   * Whether every share has come so far, or those that have are enough and the rest is late: the long tail is
+   * not waited for, unless that was asked for.
+   */
+  #isEnough(hasCome: (lane: Lane) => boolean): boolean {
+    const { placement, goal, waitForAll } = this.#options;
+    if (placement.state === 'working') return false;
+    const lanes = [...this.#lanes.values()];
+    const rest = lanes.filter((lane) => !hasCome(lane));
+    if (rest.length === 0) return true;
+    if (waitForAll) return false;
+    const come = lanes.filter(hasCome).map((lane) => lane.grant);
+    if (!reaches(goal, [...placement.existing, ...come])) return false;
+    // Making a share final takes a disk its time, and unevenly so.
+    const limit = rest.some((lane) => lane.isWritten) ? 'very late' : 'late';
+    return rest.every((lane) => isAtLeast(lane.lateness, limit));
+  }
+
+  /** Gives lanes that joined later the blocks that they missed, in passes over the source. */
+  async #catchUp(): Promise<void> {
+    try {
+      while (this.#missingBelow.size > 0) await this.#catchUpPass();
+    } catch (error) {
+      this.#failure ??= { error };
+    } finally {
+      this.#catchingUp = undefined;
+      this.#options.changed.give();
+    }
+  }
+
+  async #catchUpPass(): Promise<void> {
+    const { source, encoder, changed } = this.#options;
+    const joined = [...this.#missingBelow.keys()].map((share) => this.#lanes.get(share)!);
+    const stillThere = () => joined.filter((lane) => this.#lanes.get(lane.grant.shareNumber) === lane);
+    const missingBelow = (lane: Lane) => this.#missingBelow.get(lane.grant.shareNumber) ?? 0;
+    for await (const { index, bytes } of segmentsOf(source, encoder.segmentation.segmentSizeBytes)) {
+      const behind = () => stillThere().filter((lane) => missingBelow(lane) > index);
+      while (this.#failure === undefined && !this.#hasRoom(behind())) await changed.next();
+      const lanes = behind();
+      if (this.#failure !== undefined || lanes.length === 0) break;
+      const shares = lanes.map((lane) => lane.grant.shareNumber);
+      const blocks = encoder.encodeBlocksAgain(index, bytes, shares);
+      for (const [i, lane] of lanes.entries()) lane.enqueue(encoder.blockOffsetOf(index), blocks[i]!);
+    }
+    for (const lane of stillThere()) {
+      this.#missingBelow.delete(lane.grant.shareNumber);
+      if (this.#file !== undefined) this.#completeLane(lane);
+    }
+    if (this.#failure !== undefined) this.#missingBelow.clear();
+  }
+
+  /** Gives a lane that has all blocks what comes behind them. */
+  #completeLane(lane: Lane): void {
+    const { offset, bytes } = this.#file!.tail(lane.grant.shareNumber);
+    lane.enqueue(offset, bytes);
+    lane.complete();
+  }
+
+  #ackedBytes(): number {
+    let bytes = 0;
+    for (const lane of this.#lanes.values()) bytes += lane.ackedBytes;
+    return bytes;
+  }
+}
+
+/** Segments that a lane may be behind the encoder. With 1 MiB segments, 3 of 10: 14 MiB in all. */
+const WINDOW_SEGMENTS = 4;
+/** The same for a server that is late, until it is given up. */
+const LATE_WINDOW_SEGMENTS = 16;
