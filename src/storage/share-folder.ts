@@ -48,15 +48,14 @@ export class ShareFolder {
     const incoming = join(this.#path, INCOMING);
     const topmostMade = await this.#files.makeFolders(incoming);
     await removeContents(this.#files, incoming);
-    // A share is as durable as the names of all folders above it. `shares` may stem from a run that crashed
-    // before it got here.
+    // A share is as durable as the names of all folders above it; that of `shares` at least may be left over
+    // from a run that was killed before it got here.
     const topmost = dirname(topmostMade ?? this.#path);
     let folder = this.#path;
-    await this.#files.syncFolder(folder);
-    while (folder.length > topmost.length) {
+    do {
       folder = dirname(folder);
       await this.#files.syncFolder(folder);
-    }
+    } while (folder.length > topmost.length);
   }
 
   /** Rejects unless the folder is there and can be listed. Changes nothing. */
