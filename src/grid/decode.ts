@@ -64,10 +64,6 @@ export class ChkDecoder {
     return true;
   }
 
-  hasShare(shareNumber: number): boolean {
-    return this.#blockTrees.has(shareNumber);
-  }
-
   /** Numbers of the nodes of the share's block tree that are needed to prove this block; none when it is proven. */
   missingBlockNodes(shareNumber: number, segment: number): number[] {
     return this.#blockTrees.get(shareNumber)?.missingNodes(segment) ?? [];

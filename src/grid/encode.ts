@@ -10,7 +10,6 @@ import { buildMerkleTree, MerkleTree, proofNodes } from '../tahoe/merkle.ts';
 import { Segmentation, SHARES_MAX, segmentSizeFor } from '../tahoe/segments.ts';
 import {
   encodeShareChain,
-  encodeShareHeader,
   frameUriExtension,
   layoutShare,
   type ShareLayout,
@@ -33,19 +32,16 @@ export interface ChkEncoderOptions {
   readonly codec?: ErasureCodec | undefined;
 }
 
-/** A file that was encoded whole: its capability, and what each share has besides its blocks. */
+/** A file that was encoded whole: its capability, and what each share has behind its blocks. */
 export interface EncodedFile {
   readonly capability: ChkCapability;
-  /** The first bytes of a share, up to `encoder.layout.dataOffset`. The same for each share. */
-  header(shareNumber: number): Uint8Array;
-  /** Everything behind the blocks: hash trees, share hash chain, URI extension block. */
+  /** Hash trees, share hash chain, URI extension block. */
   tail(shareNumber: number): { readonly offset: number; readonly bytes: Uint8Array };
 }
 
 /**
- * Encodes one file: `encodeSegment` for each segment in order, then `finish`. Share `n` is
- * `header(n)` at 0, the blocks of segment `s` at `blockOffsetOf(s)`, `tail(n).bytes` at `tail(n).offset`:
- * `shareSizeBytes` in all, without a gap.
+ * Encodes one file: `encodeSegment` for each segment in order, then `finish`. A share is `encodeShareHeader(layout)`,
+ * its block of segment `s` at `blockOffsetOf(s)`, and its `tail`: `shareSizeBytes` in all, without a gap.
  */
 export class ChkEncoder {
   /** How the file is cut. */
@@ -145,7 +141,6 @@ export class ChkEncoder {
     );
     const { layout } = this;
     const { needed, sizeBytes } = this.segmentation;
-    const header = encodeShareHeader(layout);
     return {
       capability: {
         kind: 'chk',
@@ -155,7 +150,6 @@ export class ChkEncoder {
         total: this.total,
         sizeBytes,
       },
-      header: () => header,
       tail: (shareNumber) => ({
         offset: layout.plaintextTreeOffset,
         bytes: concatBytes([

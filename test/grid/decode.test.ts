@@ -91,7 +91,7 @@ describe('a block', () => {
 describe('a share', () => {
   it('that says to be another one is refused', () => {
     expect(decoder.addShare(2, opened[1]!.chain)).toBe(false);
-    expect(decoder.hasShare(2)).toBe(false);
+    expect(decoder.addBlockHashes(2, 0, opened[2]!.blockTree)).toBe(false);
   });
 
   it('with the chain of its number but the block tree of another is refused', () => {

@@ -7,6 +7,7 @@ import { ChkEncoder, type ChkEncoderOptions } from '../../src/grid/encode.ts';
 import type { ChkCapability } from '../../src/tahoe/capability.ts';
 import { HashNodeRun } from '../../src/tahoe/merkle.ts';
 import {
+  encodeShareHeader,
   parseShareChain,
   parseShareHeader,
   type ShareLayout,
@@ -36,7 +37,7 @@ export function encodeFile(
   }
   const encoded = encoder.finish();
   for (const [share, bytes] of shares.entries()) {
-    bytes.set(encoded.header(share), 0);
+    bytes.set(encodeShareHeader(encoder.layout), 0);
     bytes.set(encoded.tail(share).bytes, encoded.tail(share).offset);
   }
   return { encoder, capability: encoded.capability, shares };
