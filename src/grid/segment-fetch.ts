@@ -189,7 +189,10 @@ export class SegmentFetch {
 
   #finishOrStep(): void {
     const { needed } = this.#pool.file.capability;
-    if (this.#blocks.size < needed) return this.step();
+    if (this.#blocks.size < needed) {
+      this.step();
+      return;
+    }
     const decoder = this.#pool.file.decoder!;
     const segment = this.#segmentIn(decoder.segmentation);
     if (![...this.#pool.readers].some((reader) => reader.proveCrypttext(segment))) {
@@ -198,7 +201,8 @@ export class SegmentFetch {
         this.#pool.onCorrupt(reader, 'its crypttext hash tree does not fit the capability');
       }
       this.#blocks.clear();
-      return this.step();
+      this.step();
+      return;
     }
     const blocks = new Map([...this.#blocks].map(([share, { block }]) => [share, block]));
     this.#end();

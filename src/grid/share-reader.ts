@@ -8,14 +8,13 @@ import { FormatError } from '../tahoe/format-error.ts';
 import { HashNodeRun } from '../tahoe/merkle.ts';
 import type { Segmentation } from '../tahoe/segments.ts';
 import {
-  FRAMED_URI_EXTENSION_BYTES_MAX,
   parseShareChain,
   parseShareHeader,
   SHARE_HEADER_BYTES_MAX,
   type ShareLayout,
   unframeUriExtension,
 } from '../tahoe/share-layout.ts';
-import { parseUriExtension } from '../tahoe/uri-extension.ts';
+import { parseUriExtension, URI_EXTENSION_SIZE_BYTES_MAX } from '../tahoe/uri-extension.ts';
 import { ChkDecoder } from './decode.ts';
 import { isAtLeast, type Lateness, type LateWatch } from './late-watch.ts';
 import type { ServerRecord } from './server-record.ts';
@@ -158,12 +157,12 @@ export class ShareReader {
     const layout = corruptUnless(() => parseShareHeader(first, whole?.length));
 
     const from = layout.crypttextTreeOffset;
-    const to = layout.uriExtensionOffset;
+    const to = layout.uriExtensionOffset + FRAMED_URI_EXTENSION_BYTES_MAX;
     if (to - from > TREES_BYTES_MAX)
       throw new CorruptShareError('its header claims impossibly large hash trees');
     const tail =
       whole?.subarray(from) ??
-      (await this.#readLong(from, to - from + FRAMED_URI_EXTENSION_BYTES_MAX, this.#file.treeReads, call));
+      (await this.#readLong(from, to - from, this.#file.treeReads, call));
     const part = (begin: number, end: number) => tail.subarray(begin - from, end - from);
 
     this.#learnUriExtension(layout, part(layout.uriExtensionOffset, from + tail.length));
@@ -280,6 +279,8 @@ function corruptUnless<T>(parse: () => T): T {
 
 /** Shares up to about this size are read whole at once: a file of one segment of the default size is. */
 const WHOLE_SHARE_BYTES_MAX = 384 * 1024;
+/** A URI extension block and its length, which is 4 or 8 bytes. */
+const FRAMED_URI_EXTENSION_BYTES_MAX = 8 + URI_EXTENSION_SIZE_BYTES_MAX;
 const SHORT_READ_BYTES = 16 * 1024;
 /** Half of what one message carries. */
 const READ_BYTES_MAX = 8 * 1024 * 1024;

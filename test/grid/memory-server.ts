@@ -32,20 +32,20 @@ interface Unfinished {
 export class MemoryServer implements StorageServer {
   readonly name: string;
   readonly permutationSeed: Uint8Array;
-  readonly shares = new Map<number, Uint8Array>();
-  readonly unfinished = new Map<number, Unfinished>();
+  readonly shares: Map<number, Uint8Array> = new Map();
+  readonly unfinished: Map<number, Unfinished> = new Map();
   readonly asked: Asked[] = [];
   readonly #clock: Clock;
   /** Operations that were begun and neither answered nor cancelled. */
-  open = 0;
+  open: number = 0;
   /** Operations that their caller cancelled. */
   cancelled = 0;
   /** Bytes of writes on their way, and the most there ever were. */
   writingBytes = 0;
   /** Milliseconds until the answer; `Infinity` never comes. */
-  latencyMs: (asked: Asked) => number = (): number => 5;
+  latencyMs: (asked: Asked) => number = (_asked: Asked): number => 5;
   /** Answers with what this returns as an error. */
-  fails: (asked: Asked) => Error | undefined = (): undefined => undefined;
+  fails: (asked: Asked) => Error | undefined = (_asked: Asked): Error | undefined => undefined;
   /** Calls `onOverdue` after this time. */
   overdueMs: number = Number.POSITIVE_INFINITY;
   /** Nothing is answered, nothing is done, until it is false again: SIGSTOP. */
