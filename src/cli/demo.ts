@@ -1,0 +1,231 @@
+// `nevermind demo`: a file on ten storage nodes, each a process of its own, while some are stopped and killed. The
+// story, its order and its words; what happens on stage is in demo/.
+
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { UploadSource } from '../grid/source.ts';
+import { removeAtExit } from './cleanup.ts';
+import { type DemoFigures, nodes as nodeCount, renderTable } from './demo/figures.ts';
+import { Fleet, type FleetNode } from './demo/fleet.ts';
+import { checkDemoFile, type DemoPlan, planDemo } from './demo/plan.ts';
+import { digestOf, type FileDigest, type Performance, Stage } from './demo/stage.ts';
+import { renderTimeline } from './demo/timeline.ts';
+import { EXIT } from './exit-codes.ts';
+import { CliError } from './failure.ts';
+import { type FileSource, openSource } from './file-source.ts';
+import { type CliIo, terminalTraits, writeFully } from './io.ts';
+import { connectGrid } from './network.ts';
+import { timeLimit } from './time-limit.ts';
+import { formatBytes, formatDuration, formatRate } from './units.ts';
+import { runVerb, type VerbContext, type VerbResult } from './verb.ts';
+
+/** What `demo` takes. */
+export interface DemoOptions {
+  readonly nodes: number;
+  readonly silent: number;
+  readonly file?: string | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** Runs the demonstration; succeeds only when every byte came back each time. */
+export function demo(io: CliIo, options: DemoOptions): Promise<number> {
+  return runVerb(io, { name: 'demo', json: options.json, afterInterrupt: AGAIN }, async (context) => {
+    const plan = planDemo(options.nodes, options.silent);
+    await using file = await openDemoFile(io, options.file);
+    checkDemoFile(file.sizeBytes, file.label);
+    await using folder = await temporaryFolder();
+    context.progress.startStage(`starting ${nodeCount(plan.nodes)}`);
+    await using fleet = await startFleet(plan.nodes, folder.path, io.interrupted);
+    const startedAfterMs = context.progress.elapsedMs;
+    await using connection = await connectGrid({
+      servers: fleet.nodes.map(({ address }) => ({ address, permutationSeed: undefined })),
+    });
+    const { progress } = context;
+    using stage = new Stage({ fleet, connection, plan, progress, signal: io.interrupted });
+    const narrator = new Narrator(io, context);
+    await narrator.say('started', { nodes: plan.nodes, elapsedMs: startedAfterMs }, [
+      `${nodeCount(plan.nodes)}, each a process of its own on this machine`,
+      formatDuration(startedAfterMs),
+    ]);
+    return tell(stage, narrator, plan, file);
+  });
+}
+
+/** The story. */
+async function tell(stage: Stage, narrator: Narrator, plan: DemoPlan, file: FileSource): Promise<VerbResult> {
+  const digest = await digestOf(file.read());
+  const size = formatBytes(digest.sizeBytes);
+  await narrator.say('file', { label: file.label, ...digest }, [
+    `${size} of ${file.label}`,
+    `SHA-256 ${digest.sha256}`,
+  ]);
+
+  const healthyPut = await stage.put('put', file, plan.happy);
+  await narrator.put(`every node answers`, healthyPut, digest, {
+    happiness: healthyPut.happiness,
+    asked: plan.happy,
+    why: `any ${plan.needed} of ${plan.total} shares rebuild the file`,
+  });
+  const healthyGet = await stage.get('get', healthyPut.capability, digest);
+  await narrator.get('every node answers', healthyGet, digest);
+
+  const silentGet = await stage.get(
+    plan.silent === 0 ? 'get again' : `get, ${plan.silent} silent`,
+    healthyPut.capability,
+    digest,
+    { when: 'before', how: 'stopped', count: plan.silent },
+  );
+  await narrator.get(`${namesOf(silentGet.lost)} stopped (SIGSTOP), without a word`, silentGet, digest);
+
+  const midwayGet = await stage.get('get, 1 more midway', healthyPut.capability, digest, {
+    when: 'midway',
+    how: 'stopped',
+  });
+  await narrator.get(`${namesOf(midwayGet.lost)} stopped (SIGSTOP) in the middle`, midwayGet, digest);
+
+  const lossPut = await stage.put('put, 1 killed midway', file, plan.happyWithLoss, {
+    when: 'midway',
+    how: 'killed',
+  });
+  const alive = `${nodeCount(plan.survivors)} can still answer`;
+  await narrator.put(`${namesOf(lossPut.lost)} killed (SIGKILL) in the middle`, lossPut, digest, {
+    happiness: lossPut.happiness,
+    asked: plan.happyWithLoss,
+    why: `${alive}, so min(7, ${plan.survivors}) is the most to ask for`,
+  });
+  const finalGet = await stage.get('get it back', lossPut.capability, digest);
+  await narrator.get('what was put last', finalGet, digest);
+
+  const figures: DemoFigures = {
+    fileBytes: digest.sizeBytes,
+    putMs: healthyPut.elapsedMs,
+    healthyGetMs: healthyGet.elapsedMs,
+    silentGetMs: silentGet.elapsedMs,
+    lostMidwayGetMs: midwayGet.elapsedMs,
+    putWithLossMs: lossPut.elapsedMs,
+  };
+  return {
+    text: narrator.closing(stage, figures, plan),
+    summary: { ...roundAll(figures), nodes: plan.nodes, silent: plan.silent, sha256: digest.sha256 },
+  };
+}
+
+/** Says what happens, as lines of words or of JSON. */
+class Narrator {
+  readonly #io: CliIo;
+  readonly #context: VerbContext;
+
+  constructor(io: CliIo, context: VerbContext) {
+    this.#io = io;
+    this.#context = context;
+  }
+
+  async say(
+    type: string,
+    fields: Readonly<Record<string, unknown>>,
+    words: readonly string[],
+  ): Promise<void> {
+    const { json, progress } = this.#context;
+    if (json !== undefined) json.write(type, fields);
+    else await progress.aside(() => writeFully(this.#io.stdout, `${words.join('   ')}\n`));
+  }
+
+  async put(
+    circumstance: string,
+    { elapsedMs, lost }: Performance,
+    { sizeBytes }: FileDigest,
+    { happiness, asked, why }: { happiness: number; asked: number; why: string },
+  ): Promise<void> {
+    const fields = { elapsedMs, circumstance, lost: lost.map(({ name }) => name), happiness, asked };
+    const speed = `${formatDuration(elapsedMs)}, ${formatRate(sizeBytes, elapsedMs)}`;
+    await this.say('put', fields, [`put   ${circumstance}`, speed]);
+    if (this.#context.json === undefined) {
+      await this.say('', {}, [`      happiness ${happiness}, asked for ${asked}: ${why}`]);
+    }
+  }
+
+  async get(circumstance: string, { elapsedMs, lost }: Performance, digest: FileDigest): Promise<void> {
+    const fields = { elapsedMs, circumstance, lost: lost.map(({ name }) => name), sha256: digest.sha256 };
+    const speed = `${formatDuration(elapsedMs)}, ${formatRate(digest.sizeBytes, elapsedMs)}`;
+    await this.say('get', fields, [`get   ${circumstance}`, speed, 'SHA-256 equal']);
+  }
+
+  /** Chart, table, and what it comes to. */
+  closing(stage: Stage, figures: DemoFigures, { nodes, silent, survivors }: DemoPlan): string {
+    const { columns, colour } = terminalTraits(this.#io.stdout, this.#io.env);
+    const noticed = [...stage.noticedAfterMs].map(
+      ([{ name }, afterMs]) =>
+        `${name} ${afterMs === undefined ? 'not needed any more' : formatDuration(afterMs)}`,
+    );
+    return [
+      '',
+      renderTimeline(stage.timeline, { columns: Math.min(columns, CHART_COLUMNS_MAX), colour }),
+      '',
+      renderTable(figures, silent, colour),
+      '',
+      `Noticed as silent after: ${noticed.join(', ')}.`,
+      `${nodes - survivors} of ${nodeCount(nodes)} went without a word, and every byte came back each time.`,
+      '',
+    ].join('\n');
+  }
+}
+
+function namesOf(lost: readonly FleetNode[]): string {
+  if (lost.length === 0) return 'no node';
+  const numbers = lost.map(({ name }) => name.replace('node ', ''));
+  return `node${lost.length === 1 ? '' : 's'} ${new Intl.ListFormat('en').format(numbers)}`;
+}
+
+function roundAll(figures: DemoFigures): Record<string, number> {
+  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, Math.round(value)]));
+}
+
+async function startFleet(nodes: number, folder: string, interrupted: AbortSignal): Promise<Fleet> {
+  const reason = new CliError(`the nodes had not started after ${formatDuration(START_LIMIT_MS)}`, {
+    code: 'DEMO_TOO_SLOW',
+    exitCode: EXIT.other,
+    next: 'run it again when the machine is less busy, or with fewer --nodes',
+  });
+  using limit = timeLimit(START_LIMIT_MS, reason);
+  return await Fleet.start(nodes, folder, AbortSignal.any([interrupted, limit.signal]));
+}
+
+/** The user's file, or the beginning of the program that is running: real bytes that every machine has. */
+async function openDemoFile(io: CliIo, file: string | undefined): Promise<FileSource> {
+  if (file !== undefined) return openSource(file, io);
+  const executable = await openSource(process.execPath, io);
+  const sizeBytes = Math.min(executable.sizeBytes, DEFAULT_FILE_BYTES);
+  return {
+    ...firstBytes(executable, sizeBytes),
+    label: 'the running Node executable',
+    [Symbol.asyncDispose]: () => executable[Symbol.asyncDispose](),
+  };
+}
+
+function firstBytes(source: UploadSource, sizeBytes: number): UploadSource {
+  return {
+    sizeBytes,
+    async *read(fromByte = 0): AsyncGenerator<Uint8Array, void, undefined> {
+      let leftBytes = sizeBytes - fromByte;
+      if (leftBytes <= 0) return;
+      for await (const chunk of source.read(fromByte)) {
+        yield chunk.subarray(0, leftBytes);
+        leftBytes -= chunk.length;
+        if (leftBytes <= 0) return;
+      }
+    },
+  };
+}
+
+async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(join(tmpdir(), 'nevermind-demo-'));
+  const cleanup = removeAtExit(path);
+  return { path, [Symbol.asyncDispose]: () => cleanup.removeNow() };
+}
+
+const DEFAULT_FILE_BYTES = 32 * 1024 * 1024;
+const START_LIMIT_MS = 60_000;
+/** Wider, a chart is not clearer. */
+const CHART_COLUMNS_MAX = 132;
+const AGAIN = 'all its nodes and files are gone; run it again whenever you like';

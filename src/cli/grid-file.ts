@@ -1,0 +1,191 @@
+// The grid file: which storage servers there are. YAML or JSON, described for users in spec/grid-file.md.
+// Finding it (flag, environment, XDG folder) is here too; connecting to the servers is not.
+
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
+import { base32Decode } from '../base/base32.ts';
+import { fileProblem, isErrnoException, usageError } from './failure.ts';
+import type { CliEnv } from './io.ts';
+import { quoteName } from './units.ts';
+
+/** One storage server of a grid. */
+export interface GridServer {
+  /** `nm://HOST:PORT`. */
+  readonly address: string;
+  /** Its place in the permutation; without one, what its address gives. */
+  readonly permutationSeed: Uint8Array | undefined;
+}
+
+/** What a grid file says. */
+export interface Grid {
+  /** In the file's order; at least one, no address twice. */
+  readonly servers: readonly GridServer[];
+}
+
+/**
+ * Reads the grid file: the one of `--grid`, else of NEVERMIND_GRID, else `nevermind/grid.yaml` in the XDG
+ * configuration folder.
+ * @throws CliError that names file, line and field.
+ */
+export async function loadGrid(flag: string | undefined, env: CliEnv): Promise<Grid> {
+  const configured = flag ?? (env.NEVERMIND_GRID || undefined);
+  const path = configured ?? join(configFolder(env), 'nevermind', 'grid.yaml');
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (!isErrnoException(error)) throw error;
+    if (configured === undefined && error.code === 'ENOENT') {
+      throw usageError(
+        'no grid file',
+        `give --grid FILE, set NEVERMIND_GRID, or write ${quoteName(path)}; it lists the servers, one "- nm://HOST:PORT" a line under "servers:"`,
+      );
+    }
+    throw usageError(
+      `the grid file cannot be read: ${fileProblem(error, path)}`,
+      'give another one with --grid FILE',
+    );
+  }
+  return parseGrid(text, path);
+}
+
+/**
+ * Reads the text of a grid file; `path` is for messages only.
+ * @throws CliError that names file, line and field, and says what to write instead.
+ */
+export function parseGrid(text: string, path: string): Grid {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const [syntaxError] = document.errors;
+  if (syntaxError !== undefined) {
+    const { line, col } = lines.linePos(syntaxError.pos[0]);
+    throw gridError(path, line, `${syntaxError.message} (column ${col})`, 'correct the YAML or JSON');
+  }
+
+  const result = v.safeParse(GRID_SCHEMA, document.toJS(), { abortPipeEarly: true });
+  if (!result.success) {
+    const [issue] = result.issues;
+    const steps = (issue.path ?? []).map((item) => item.key as string | number);
+    const [problem, instead] = issue.message.split(SEPARATOR);
+    const subject = issue.type === 'strict_object' ? '' : `${fieldName(steps)} `;
+    throw gridError(path, lineOf(document, lines, steps), `${subject}${problem}`, instead ?? EXAMPLE);
+  }
+
+  const servers = result.output.servers;
+  const lineOfServer = (index: number): number => lineOf(document, lines, ['servers', index]);
+  servers.forEach(({ address }, index) => {
+    const first = servers.findIndex((other) => other.address === address);
+    if (first === index) return;
+    const problem = `${address} is listed twice, here and on line ${lineOfServer(first)}`;
+    throw gridError(path, lineOfServer(index), problem, 'list each server once');
+  });
+  return { servers };
+}
+
+/** Between what is wrong and what to write instead, in the schema's messages. */
+const SEPARATOR = '\n';
+
+const EXAMPLE = 'write "servers:" and below it a line "  - nm://HOST:PORT" for each server';
+
+const ADDRESS_SCHEMA = v.pipe(
+  v.string(({ received }) => `is ${received}, not an address${SEPARATOR}write it as nm://HOST:PORT`),
+  v.check(
+    isAddress,
+    ({ input }) => `is ${JSON.stringify(input)}, not an address${SEPARATOR}${addressAdvice(input)}`,
+  ),
+);
+
+const SERVER_SCHEMA = v.pipe(
+  v.strictObject(
+    {
+      address: ADDRESS_SCHEMA,
+      'permutation-seed-base32': v.optional(
+        v.pipe(
+          v.string(seedProblem),
+          v.transform((text) => base32Decode(text.toLowerCase())),
+          v.instance(Uint8Array, seedProblem),
+          v.minLength(1, seedProblem),
+        ),
+      ),
+    },
+    (issue) =>
+      issue.expected === 'never'
+        ? `unknown field ${issue.received}${SEPARATOR}a server has "address" and, if need be, "permutation-seed-base32"`
+        : issue.received === 'undefined'
+          ? `a server has no ${issue.expected}${SEPARATOR}write "address: nm://HOST:PORT"`
+          : `a server is ${issue.received}${SEPARATOR}write an address, or an object with "address: nm://HOST:PORT"`,
+  ),
+  v.transform(
+    (server): GridServer => ({
+      address: server.address,
+      permutationSeed: server['permutation-seed-base32'],
+    }),
+  ),
+);
+
+const ENTRY_SCHEMA = v.lazy((entry) =>
+  typeof entry === 'string'
+    ? v.pipe(
+        ADDRESS_SCHEMA,
+        v.transform((address): GridServer => ({ address, permutationSeed: undefined })),
+      )
+    : SERVER_SCHEMA,
+);
+
+// Tahoe-LAFS's own servers.yaml has a `storage:` map in the place of `servers:`; a second shape goes here.
+const GRID_SCHEMA = v.strictObject(
+  {
+    servers: v.pipe(
+      v.array(ENTRY_SCHEMA, ({ received }) => `is ${received}, not a list${SEPARATOR}${EXAMPLE}`),
+      v.minLength(1, `is empty${SEPARATOR}${EXAMPLE}`),
+    ),
+  },
+  (issue) =>
+    issue.expected === 'never'
+      ? `unknown field ${issue.received}${SEPARATOR}${EXAMPLE}`
+      : `the list "servers" is missing${SEPARATOR}${EXAMPLE}`,
+);
+
+function seedProblem(): string {
+  return `is no base32${SEPARATOR}write it as the server's announcement has it, in the letters a to z and 2 to 7, or leave it out`;
+}
+
+function isAddress(text: string): boolean {
+  if (!text.startsWith('nm://') || !URL.canParse(text)) return false;
+  const { hostname, port, pathname, search, hash } = new URL(text);
+  return hostname !== '' && Number(port) > 0 && pathname + search + hash === '';
+}
+
+function addressAdvice(text: string): string {
+  if (/^[\w.-]+:\d+$/.test(text)) return `write nm://${text}`;
+  if (/^nm:\/\/[^:/]+$/.test(text)) return `add the port, as in ${text}:4820`;
+  return 'write it as "nevermind node" prints it: nm://HOST:PORT';
+}
+
+/** `servers[2].address`. */
+function fieldName(steps: readonly (string | number)[]): string {
+  return steps.reduce<string>(
+    (name, step) => (typeof step === 'number' ? `${name}[${step}]` : name === '' ? step : `${name}.${step}`),
+    '',
+  );
+}
+
+/** Line of the innermost field on the way that is written down; 1 when none is. */
+function lineOf(document: Document, lines: LineCounter, steps: readonly (string | number)[]): number {
+  for (let depth = steps.length; depth > 0; depth--) {
+    const node = document.getIn(steps.slice(0, depth), true);
+    if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+  }
+  return 1;
+}
+
+function gridError(path: string, line: number, problem: string, instead: string): Error {
+  return usageError(`${quoteName(path)}, line ${line}: ${problem}`, instead);
+}
+
+function configFolder(env: CliEnv): string {
+  return env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config');
+}

@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+// The executable: gives the process's streams and signals to the program and takes its exit code.
+// The first signal asks the verb to stop and clean up; the second leaves at once.
+
+import { EXIT } from './exit-codes.ts';
+import { Interrupted, STOP_SIGNALS } from './io.ts';
+import { runCli } from './program.ts';
+
+const { stdout, stderr, env } = process;
+
+const stop = new AbortController();
+for (const signal of STOP_SIGNALS) {
+  process.on(signal, () => {
+    const interrupted = new Interrupted(signal);
+    if (stop.signal.aborted) process.exit(interrupted.exitCode);
+    stop.abort(interrupted);
+  });
+}
+
+// A reader that went away is told to whoever writes; those who do not wait for their bytes need not hear of it.
+stdout.on('error', () => {});
+stderr.on('error', () => {});
+
+process.exitCode = EXIT.other;
+process.exitCode = await runCli(process.argv.slice(2), {
+  openStdin: () => process.stdin,
+  stdout,
+  stderr,
+  env,
+  interrupted: stop.signal,
+});

@@ -1,0 +1,79 @@
+// `nevermind node`: one storage server on a folder of this machine, reachable through a transport. Standard
+// output carries its address, one line, and nothing else.
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DiskStorageServer } from '../storage/disk-server.ts';
+import { serveStorage } from '../storage/rpc-methods.ts';
+import { EXIT } from './exit-codes.ts';
+import { CliError, fileProblem, isErrnoException } from './failure.ts';
+import { lockFolder } from './folder-lock.ts';
+import { type CliIo, writeFully } from './io.ts';
+import { openTransport } from './network.ts';
+import { runVerb } from './verb.ts';
+
+/** Where a node keeps its shares and where it is reached. */
+export interface NodeOptions {
+  readonly dir: string;
+  readonly port?: number | undefined;
+  readonly host?: string | undefined;
+}
+
+/** Serves until a signal asks it to stop; to stop when asked is a success. */
+export function node(io: CliIo, options: NodeOptions): Promise<number> {
+  const quiet: CliIo = { ...io, interrupted: new AbortController().signal };
+  return runVerb(quiet, { name: 'node', afterInterrupt: '' }, async ({ progress }) => {
+    progress.startStage('opening the folder');
+    await makeFolder(options.dir);
+    await using _lock = await lock(options.dir);
+    progress.startStage('opening the port');
+    await using transport = await openTransport(options);
+    progress.startStage('opening the shares');
+    await using server = await DiskStorageServer.open({
+      folder: join(options.dir, 'storage'),
+      name: transport.address,
+      clock: transport.clock,
+      unixSeconds: () => Date.now() / 1000,
+    });
+    serveStorage(transport, server);
+    progress.stop();
+    await writeFully(io.stdout, `${transport.address}\n`);
+    await stopRequest(io.interrupted);
+    return { summary: {} };
+  });
+}
+
+/** Resolves at a signal, or when the parent that started this process with an IPC channel is gone. */
+async function stopRequest(interrupted: AbortSignal): Promise<void> {
+  if (interrupted.aborted) return;
+  await new Promise<void>((resolve) => {
+    interrupted.addEventListener('abort', () => resolve(), { once: true });
+    if (process.channel) process.once('disconnect', resolve);
+  });
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw folderError(error, folder);
+  }
+}
+
+async function lock(folder: string): Promise<AsyncDisposable> {
+  try {
+    return await lockFolder(folder);
+  } catch (error) {
+    throw folderError(error, folder);
+  }
+}
+
+function folderError(error: unknown, folder: string): unknown {
+  if (!isErrnoException(error)) return error;
+  return new CliError(`the node's folder cannot be used: ${fileProblem(error, folder)}`, {
+    code: error.code,
+    exitCode: EXIT.other,
+    next: 'give a folder that you may write to: --dir DIR',
+    cause: error,
+  });
+}

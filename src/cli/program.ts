@@ -1,0 +1,182 @@
+// The command line's grammar: verbs, arguments, options, help. What a verb does is in its own file, loaded only
+// when that verb is used, so that the program starts quickly.
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { EXIT } from './exit-codes.ts';
+import { type CliIo, terminalTraits } from './io.ts';
+import { base64, count, size } from './options.ts';
+
+/**
+ * Runs one command line, without the name of the program, to its exit code. Never throws for what a user can do
+ * wrong.
+ */
+export async function runCli(args: readonly string[], io: CliIo): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  const program = grammar(io, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Help and version were asked for; everything else that commander throws is a mistake in the arguments.
+    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  }
+  return exitCode;
+}
+
+type Finish = (exitCode: number) => void;
+
+function grammar(io: CliIo, finish: Finish): Command {
+  const program = new Command('nevermind')
+    .description(
+      'Puts files on a grid of storage nodes, and gets them back while some of the nodes are silent.',
+    )
+    .version(packageVersion(), '-V, --version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      getOutHelpWidth: () => terminalTraits(io.stdout, io.env).columns,
+      getErrHelpWidth: () => terminalTraits(io.stderr, io.env).columns,
+      getOutHasColors: () => terminalTraits(io.stdout, io.env).colour,
+      getErrHasColors: () => terminalTraits(io.stderr, io.env).colour,
+    })
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', EXAMPLES);
+  addPut(program, io, finish);
+  addGet(program, io, finish);
+  addCap(program, io, finish);
+  addNode(program, io, finish);
+  addDemo(program, io, finish);
+  return program;
+}
+
+function addPut(program: Command, io: CliIo, finish: Finish): void {
+  const command = program
+    .command('put')
+    .description('put a file on the grid and print its capability')
+    .argument('<file>', 'the file, or - for standard input');
+  addGridOption(command);
+  addEncodingOptions(command);
+  command
+    .addOption(
+      new Option('--happy <servers>', 'succeed only when this many servers hold a share of their own')
+        .argParser(count(1, SHARES_MAX))
+        .default(7),
+    )
+    .addOption(
+      new Option(
+        '--convergence <base64>',
+        'the same secret and file give the same capability; else it is random',
+      )
+        .argParser(base64)
+        .env('NEVERMIND_CONVERGENCE'),
+    )
+    .option('--wait-for-all', 'wait for every share, also those of servers that are late')
+    .option('--json', 'JSON lines on standard output, the last one a summary with the capability')
+    .action(async (file, options) => finish(await (await import('./put.ts')).put(io, file, options)));
+}
+
+function addGet(program: Command, io: CliIo, finish: Finish): void {
+  const command = program
+    .command('get')
+    .description('get a file from the grid')
+    .argument('<capability>', 'what "put" printed');
+  addGridOption(command);
+  command
+    .option('-o, --output <file>', 'where to write it; - or nothing is standard output')
+    .option('--json', 'JSON lines on standard output (with the file there: on standard error)')
+    .action(async (text, options) => finish(await (await import('./get.ts')).get(io, text, options)));
+}
+
+function addCap(program: Command, io: CliIo, finish: Finish): void {
+  const command = program
+    .command('cap')
+    .description('print the capability that a file would get, without a grid')
+    .argument('<file>', 'the file, or - for standard input');
+  addEncodingOptions(command);
+  command
+    .addOption(
+      new Option('--convergence <base64>', 'the secret that makes the capability repeatable')
+        .argParser(base64)
+        .env('NEVERMIND_CONVERGENCE')
+        .makeOptionMandatory(),
+    )
+    .action(async (file, options) => finish(await (await import('./cap.ts')).cap(io, file, options)));
+}
+
+function addNode(program: Command, io: CliIo, finish: Finish): void {
+  program
+    .command('node')
+    .description('run a storage node; the first line that it prints is its address')
+    .requiredOption('--dir <folder>', 'where it keeps its shares; made when it is not there')
+    .addOption(
+      new Option('--port <port>', 'UDP port; 0 is any free one').argParser(count(0, 65_535)).default(0),
+    )
+    .option('--host <address>', 'local address to listen on', '127.0.0.1')
+    .action(async (options) => finish(await (await import('./node.ts')).node(io, options)));
+}
+
+function addDemo(program: Command, io: CliIo, finish: Finish): void {
+  program
+    .command('demo')
+    .description(
+      'put and get a file on nodes of its own while some are stopped and killed, and show what happens',
+    )
+    .addOption(new Option('--nodes <count>', 'storage nodes to start').argParser(count(1, 100)).default(10))
+    .addOption(
+      new Option('--silent <count>', 'nodes to stop before the second get')
+        .argParser(count(0, 100))
+        .default(3),
+    )
+    .option('--file <file>', 'the file; without it, 32 MiB of the running Node executable')
+    .option('--json', 'JSON lines on standard output, the last one a summary')
+    .action(async (options) => finish(await (await import('./demo.ts')).demo(io, options)));
+}
+
+function addGridOption(command: Command): void {
+  command.addOption(
+    new Option(
+      '--grid <file>',
+      'the grid file: which servers there are; else nevermind/grid.yaml in the XDG configuration folder',
+    ).env('NEVERMIND_GRID'),
+  );
+}
+
+function addEncodingOptions(command: Command): void {
+  command
+    .addOption(
+      new Option('--needed <shares>', 'shares that are enough to get the file back')
+        .argParser(count(1, SHARES_MAX))
+        .default(3),
+    )
+    .addOption(new Option('--total <shares>', 'shares to make').argParser(count(1, SHARES_MAX)).default(10))
+    .addOption(
+      new Option('--segment-size <bytes>', 'largest piece that is encoded at once')
+        .argParser(size(1, SEGMENT_SIZE_BYTES_MAX))
+        .default(1024 * 1024, '1 MiB'),
+    );
+}
+
+/** The same file from src/cli and from dist/cli. */
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** As in tahoe/segments.ts, which is not loaded for a mere --help. */
+const SHARES_MAX = 256;
+const SEGMENT_SIZE_BYTES_MAX = 64 * 1024 * 1024;
+
+const EXAMPLES = `
+Examples:
+  nevermind demo                                 see it work, all on this machine
+  nevermind node --dir ~/storage --port 4820     run a storage node
+  nevermind put photo.jpg --grid grid.yaml       prints URI:CHK:…
+  tar c folder | nevermind put - --grid grid.yaml
+  nevermind get URI:CHK:… -o photo.jpg --grid grid.yaml
+
+A name that begins with "-" goes after "--". Exit codes: 0 done, 1 other, 2 usage, 3 not found, 4 not enough
+shares, 5 too few servers, 6 corrupt, 7 partial, 130 interrupted.`;

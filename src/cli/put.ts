@@ -1,0 +1,59 @@
+// `nevermind put`: one file, or standard input, to the grid. Prints the capability when the upload is complete.
+
+import { upload } from '../grid/upload.ts';
+import { openSource } from './file-source.ts';
+import { loadGrid } from './grid-file.ts';
+import type { CliIo } from './io.ts';
+import { connectGrid } from './network.ts';
+import { checkShareNumbers } from './options.ts';
+import { formatBytes, formatDuration, formatRate } from './units.ts';
+import { runVerb } from './verb.ts';
+
+/** What `put` takes besides the file. */
+export interface PutOptions {
+  readonly grid?: string | undefined;
+  readonly needed: number;
+  readonly happy: number;
+  readonly total: number;
+  readonly segmentSize: number;
+  readonly convergence?: Uint8Array | undefined;
+  readonly waitForAll?: boolean | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** Uploads `file`; `-` is standard input, of any length. */
+export function put(io: CliIo, file: string, options: PutOptions): Promise<number> {
+  return runVerb(io, { name: 'put', json: options.json, afterInterrupt: AGAIN }, async ({ progress }) => {
+    checkShareNumbers(options);
+    const grid = await loadGrid(options.grid, io.env);
+    progress.startStage('reading');
+    await using source = await openSource(file, io, (spooledBytes) => progress.advance(spooledBytes));
+    await using connection = await connectGrid(grid);
+    const { needed, happy, total, segmentSize, convergence, waitForAll } = options;
+    const result = await upload(source, connection.servers, {
+      needed,
+      happy,
+      total,
+      segmentSizeBytes: segmentSize,
+      convergence,
+      waitForAll,
+      signal: io.interrupted,
+      clock: connection.transport.clock,
+      random: connection.random,
+      onProgress: ({ stage, doneBytes, totalBytes }) => {
+        if (stage !== progress.stage) progress.startStage(stage);
+        progress.advance(doneBytes, totalBytes);
+      },
+    });
+    const { elapsedMs } = progress;
+    const { capability, happiness } = result;
+    const fileBytes = source.sizeBytes;
+    return {
+      text: `${capability}\n`,
+      note: `${formatBytes(fileBytes)} in ${formatDuration(elapsedMs)}, ${formatRate(fileBytes, elapsedMs)}`,
+      summary: { capability, fileBytes, elapsedMs: Math.round(elapsedMs), happiness },
+    };
+  });
+}
+
+const AGAIN = 'the servers were told to drop what they had of it; run the same command again';

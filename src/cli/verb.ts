@@ -1,0 +1,100 @@
+// The frame around a verb: starts its progress, runs it, and turns whatever it throws into words (or JSON) and an
+// exit code. A verb itself only does its work and throws.
+
+import { EXIT } from './exit-codes.ts';
+import { describeFailure, type Failure } from './failure.ts';
+import { type CliIo, Interrupted, terminalTraits, writeFully } from './io.ts';
+import { JsonLines } from './json-lines.ts';
+import { createProgress, type Progress } from './progress.ts';
+
+/** How a verb is framed. */
+export interface VerbOptions {
+  readonly name: string;
+  /** JSON lines instead of words: on standard output, unless the verb's own bytes go there. */
+  readonly json?: boolean | undefined;
+  /** Standard output carries a file: JSON lines go to standard error, and no bar is drawn over it. */
+  readonly stdoutIsData?: boolean | undefined;
+  /** What to do after an interruption, as a clause: `run the same command again`. */
+  readonly afterInterrupt: string;
+}
+
+/** What a verb gets while it runs. */
+export interface VerbContext {
+  readonly progress: Progress;
+  /** Present when JSON lines were asked for. */
+  readonly json: JsonLines | undefined;
+}
+
+/** What a verb says when it has succeeded. */
+export interface VerbResult {
+  /** For standard output, complete with line ends; ignored when JSON lines were asked for. */
+  readonly text?: string;
+  /** What went wrong without harm: on standard error, whatever that is. */
+  readonly warnings?: readonly string[];
+  /** A line for whoever looks on: shown on standard error when that is a terminal. */
+  readonly note?: string;
+  /** Fields of the summary, besides `ok`. */
+  readonly summary: Readonly<Record<string, unknown>>;
+}
+
+/** Runs one verb to its exit code. Never throws. */
+export async function runVerb(
+  io: CliIo,
+  options: VerbOptions,
+  body: (context: VerbContext) => Promise<VerbResult>,
+): Promise<number> {
+  const json = options.json ? new JsonLines(options.stdoutIsData ? io.stderr : io.stdout) : undefined;
+  const terminal = terminalTraits(io.stderr, io.env);
+  const outputIsOnScreen = options.stdoutIsData === true && terminalTraits(io.stdout, io.env).isTerminal;
+  const progress = await createProgress({
+    stream: io.stderr,
+    terminal: outputIsOnScreen ? { ...terminal, isTerminal: false } : terminal,
+    json,
+    label: options.name,
+  });
+  try {
+    const { text, note, warnings = [], summary } = await body({ progress, json });
+    progress.stop();
+    for (const warning of warnings) await writeFully(io.stderr, `nevermind ${options.name}: ${warning}\n`);
+    if (note !== undefined && terminal.isTerminal) await writeFully(io.stderr, `${note}\n`);
+    if (json !== undefined) await json.writeSummary({ ok: true, ...summary });
+    else if (text !== undefined) await writeFully(io.stdout, text);
+    return EXIT.ok;
+  } catch (error) {
+    progress.stop();
+    const failure = failureOf(error, io, options, progress);
+    await report(failure, error, io, options, json);
+    return failure.exitCode;
+  }
+}
+
+function failureOf(error: unknown, io: CliIo, options: VerbOptions, progress: Progress): Failure {
+  // What goes wrong while a command is being stopped is a consequence, not the news.
+  const reason: unknown = io.interrupted.reason;
+  if (!(reason instanceof Interrupted)) return describeFailure(error, progress);
+  return { ...describeFailure(reason, progress), next: options.afterInterrupt };
+}
+
+async function report(
+  failure: Failure,
+  error: unknown,
+  io: CliIo,
+  options: VerbOptions,
+  json: JsonLines | undefined,
+): Promise<void> {
+  // Nobody reads any more, and the program before us in the pipe has not failed either: leave without a word.
+  if (failure.exitCode === EXIT.outputClosed) return;
+  const lines = [`nevermind ${options.name}: ${failure.message}`];
+  if (failure.next !== undefined) lines.push(`  next: ${failure.next}`);
+  if (io.env.NEVERMIND_DEBUG && error instanceof Error) lines.push(String(error.stack));
+  try {
+    await writeFully(io.stderr, `${lines.join('\n')}\n`);
+    await json?.writeSummary({ ok: false, exitCode: failure.exitCode, error: failureFields(failure) });
+  } catch {
+    // With both streams gone there is nobody left to tell; the exit code still does.
+  }
+}
+
+function failureFields({ code, message, next }: Failure): Record<string, unknown> {
+  return { code, message, next: next ?? null };
+}
