@@ -50,8 +50,8 @@ export class TaggedHasher {
   }
 }
 
-/** Up to here copying the value behind its tag costs less than a hash object (measured: 1.1 against 3.5 µs). */
-const AT_ONCE_BYTES_MAX = 4096;
+/** Up to here copying the value behind its tag costs less than a hash object (64 bytes: 1.6 against 2.2 µs). */
+const AT_ONCE_BYTES_MAX = 512;
 
 const prefixes = new Map<string, Uint8Array>();
 
