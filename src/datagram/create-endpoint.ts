@@ -1,0 +1,41 @@
+// Makes a datagram transport on a real UDP socket, the real clock and cryptographic randomness.
+
+import { randomBytes } from 'node:crypto';
+import type { Random } from '../base/random.ts';
+import type { ProtocolConfig } from '../protocol/config.ts';
+import { systemClock } from '../transport/system-clock.ts';
+import { DatagramTransport } from './datagram-transport.ts';
+import { openUdpSocket, resolveHost } from './udp-socket.ts';
+
+/** How to make an endpoint. */
+export interface EndpointOptions {
+  /** Local address or host name to bind to; by default all interfaces, IPv4 and IPv6. */
+  readonly host?: string;
+  /** 0 (default): any free port. */
+  readonly port?: number;
+  /** Overrides of the protocol's constants: for experiments and tests. */
+  readonly config?: Partial<ProtocolConfig>;
+}
+
+/** Cryptographic randomness. */
+export const systemRandom: Random = {
+  bytes: (count) => randomBytes(count),
+  float: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
+};
+
+/**
+ * Opens a UDP socket and gives a transport on it. Close it, or `await using` it, to free the socket.
+ * @throws RpcError ADDRESS_IN_USE, HOST_UNKNOWN, BAD_ARGUMENT.
+ */
+export async function createEndpoint(options: EndpointOptions = {}): Promise<DatagramTransport> {
+  const socket = await openUdpSocket(options.host, options.port ?? 0);
+  const { host } = socket.local;
+  const family = host === '::' ? 0 : host.includes(':') ? 6 : 4;
+  return new DatagramTransport(socket, {
+    clock: systemClock,
+    random: systemRandom,
+    soon: setImmediate,
+    resolve: (host) => resolveHost(host, family),
+    ...(options.config === undefined ? {} : { config: options.config }),
+  });
+}

@@ -1,0 +1,52 @@
+// What a failed call says: which peer and method, after how long, why, and what to do next.
+
+import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
+import { RpcError } from '../transport/error.ts';
+
+/** The rejection of a call. `elapsedMs`: from the call to its failure. */
+export function explainFailure(
+  code: RpcErrorCode,
+  executed: Executed,
+  detail: ErrorDetail | undefined,
+  peer: string,
+  method: string,
+  elapsedMs: number,
+  cause?: unknown,
+): RpcError {
+  const what = `"${method}" at ${peer} failed after ${Math.round(elapsedMs)} ms`;
+  const said = detail === undefined ? '' : ` (${detail.code}: ${detail.message})`;
+  const info = {
+    peer,
+    method,
+    elapsedMs,
+    executed,
+    ...(detail && { detail }),
+    ...(cause !== undefined && { cause }),
+  };
+  return new RpcError(code, `${what}: ${REASONS[code]}${said}${ADVICE[executed]}`, info);
+}
+
+const REASONS: Readonly<Record<RpcErrorCode, string>> = {
+  CANCELLED: 'the caller does not need it any more',
+  DEADLINE_EXCEEDED: 'no answer before the deadline',
+  PEER_SILENT: 'the peer answers nothing, not even with an acknowledgement',
+  PEER_RESTARTED: 'the peer has restarted',
+  OUTCOME_UNKNOWN: 'the peer restarted, or had to forget its answer',
+  UNKNOWN_METHOD: 'the peer has no such method',
+  HANDLER_FAILED: 'the handler failed',
+  TOO_LARGE: 'the message is larger than a message may be',
+  OVERLOADED: 'a queue is full',
+  UNAUTHORIZED: 'the peer does not allow it',
+  BAD_MESSAGE: 'the peer sent, or was sent, something that is no message of this protocol',
+  CLOSED: 'the transport was closed',
+  NETWORK_UNREACHABLE: 'the local network refuses to send there; check the route and the address',
+  HOST_UNKNOWN: 'the host name has no address',
+  ADDRESS_IN_USE: 'the address is in use',
+  BAD_ARGUMENT: 'the arguments cannot be used',
+};
+
+const ADVICE: Readonly<Record<Executed, string>> = {
+  no: '; it has not run, so trying again is safe',
+  yes: '',
+  unknown: '; it may have run: repeat it only if that does no harm',
+};

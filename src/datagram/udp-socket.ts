@@ -1,0 +1,138 @@
+// The UDP socket under the driver. dgram-as-promised creates, binds and closes it; receiving and sending in the
+// hot path go to the inner socket, because recv() and `for await` lose what arrives between two calls
+// (spec/decisions/0003-dgram-as-promised.md).
+
+import dns from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised';
+import { RpcError } from '../transport/error.ts';
+import { MAX_DATAGRAM_BYTES } from '../wire/datagram.ts';
+import type { DatagramSocket, SocketAddress } from './datagram-socket.ts';
+
+/** Asked of the operating system for each direction; it may give less. 208 KiB, a common default, lost 408 of 500
+ * datagrams of one burst over loopback. */
+const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
+
+/** What an Ethernet carries of a UDP datagram over IPv6; paths that carry more are rare outside of one machine. */
+const ETHERNET_DATAGRAM_BYTES = 1452;
+
+/**
+ * Opens and binds a socket. Without a host it takes datagrams of both IP versions on all interfaces; `port` 0 is
+ * any free one. @throws RpcError ADDRESS_IN_USE, HOST_UNKNOWN, BAD_ARGUMENT.
+ */
+export async function openUdpSocket(host: string | undefined, port: number): Promise<DatagramSocket> {
+  if (host !== undefined) return bindTo(host, await resolveHost(host, 0), port);
+  try {
+    return await bindTo('::', '::', port);
+  } catch (error) {
+    const { code } = (error as RpcError).cause as NodeJS.ErrnoException;
+    if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error;
+    // A machine without IPv6.
+    return bindTo('0.0.0.0', '0.0.0.0', port);
+  }
+}
+
+async function bindTo(host: string, address: string, port: number): Promise<DatagramSocket> {
+  const socket = DgramAsPromised.createSocket({
+    type: isIP(address) === 6 ? 'udp6' : 'udp4',
+    recvBufferSize: SOCKET_BUFFER_BYTES,
+    sendBufferSize: SOCKET_BUFFER_BYTES,
+    // Addresses are resolved before they come here: skipping the resolver keeps sending synchronous.
+    lookup: (name, _options, done) => done(null, name, isIP(name)),
+  });
+  try {
+    const bound = await socket.bind({ address, port, exclusive: true });
+    return new UdpSocket(socket, { host: bound.address, port: bound.port });
+  } catch (error) {
+    await socket.close().catch(() => {});
+    throw bindError(error, host, port);
+  }
+}
+
+/** The IP address of a host name, the same family as `like` prefers: 4, 6, or 0 for any. @throws RpcError HOST_UNKNOWN. */
+export async function resolveHost(host: string, family: 0 | 4 | 6): Promise<string> {
+  if (isIP(host) !== 0) return host;
+  try {
+    return (await dns.lookup(host, { family })).address;
+  } catch (cause) {
+    throw new RpcError(
+      'HOST_UNKNOWN',
+      `no address is known for the host "${host}"; check the name and the resolver`,
+      {
+        peer: host,
+        cause,
+      },
+    );
+  }
+}
+
+function bindError(error: unknown, host: string, port: number): RpcError {
+  const code = (error as NodeJS.ErrnoException).code;
+  const where = `UDP ${host}:${port}`;
+  switch (code) {
+    case 'EADDRINUSE':
+      return new RpcError('ADDRESS_IN_USE', `${where} is in use by another process; choose another port`, {
+        cause: error,
+      });
+    case 'EADDRNOTAVAIL':
+      return new RpcError('BAD_ARGUMENT', `${host} is no address of this machine; bind to one that is`, {
+        cause: error,
+      });
+    case 'EACCES':
+      return new RpcError('BAD_ARGUMENT', `binding to ${where} is not permitted; choose a port above 1023`, {
+        cause: error,
+      });
+    default:
+      return new RpcError('BAD_ARGUMENT', `binding to ${where} failed: ${String(error)}`, { cause: error });
+  }
+}
+
+/** How a socket for both IP versions writes an IPv4 address (RFC 4291, 2.5.5.2). */
+const IPV4_MAPPED = '::ffff:';
+
+class UdpSocket implements DatagramSocket {
+  readonly local: SocketAddress;
+  readonly #bothVersions: boolean;
+  onDatagram: (bytes: Uint8Array, from: SocketAddress) => void = () => {};
+  onSendError: (to: SocketAddress, code: string) => void = () => {};
+  readonly #socket: SocketAsPromised;
+  #closed = false;
+
+  constructor(socket: SocketAsPromised, local: SocketAddress) {
+    this.#socket = socket;
+    this.local = local;
+    this.#bothVersions = local.host === '::';
+    socket.socket.on('message', (bytes, { address, port }) => {
+      const host = address.startsWith(IPV4_MAPPED) ? address.slice(IPV4_MAPPED.length) : address;
+      this.onDatagram(bytes, { host, port });
+    });
+    // Errors of sending come to the callback of `send`; one of the socket itself must not end the process.
+    socket.socket.on('error', () => {});
+  }
+
+  datagramCeilingBytes(to: SocketAddress): number {
+    return isLoopback(to.host) ? MAX_DATAGRAM_BYTES : ETHERNET_DATAGRAM_BYTES;
+  }
+
+  get queuedBytes(): number {
+    return this.#closed ? 0 : this.#socket.socket.getSendQueueSize();
+  }
+
+  send(bytes: Uint8Array, to: SocketAddress): void {
+    if (this.#closed) return;
+    const host = this.#bothVersions && !to.host.includes(':') ? IPV4_MAPPED + to.host : to.host;
+    this.#socket.socket.send(bytes, 0, bytes.length, to.port, host, (error) => {
+      if (error) this.onSendError(to, (error as NodeJS.ErrnoException).code ?? 'UNKNOWN');
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#socket.close();
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1';
+}

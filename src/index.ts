@@ -1,0 +1,16 @@
+// The transport's public API.
+
+export type { Clock, Timer } from './base/clock.ts';
+export type { ErrorDetail, Executed, RpcErrorCode } from './base/error-code.ts';
+export { createEndpoint, type EndpointOptions } from './datagram/create-endpoint.ts';
+export { RpcError, type RpcErrorInfo } from './transport/error.ts';
+export type {
+  CallOptions,
+  Handler,
+  HandlerContext,
+  HandlerOptions,
+  Peer,
+  PeerHealth,
+  Transport,
+  TransportEvent,
+} from './transport/transport.ts';

@@ -1,0 +1,31 @@
+// Addresses of peers as users write them: `nm://HOST:PORT`.
+
+import { RpcError } from './error.ts';
+
+/** The parts of an address; `host` is a name or an IP address without brackets. */
+export interface PeerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Reads `nm://host:port` (a final `/` is allowed). @throws RpcError BAD_ARGUMENT saying what is wrong. */
+export function parsePeerAddress(address: string): PeerAddress {
+  const wrong = (why: string): RpcError =>
+    new RpcError('BAD_ARGUMENT', `"${address}" is no peer address: ${why}; write nm://HOST:PORT`, {
+      peer: address,
+    });
+  const match = /^nm:\/\/(?:\[([^\]]+)\]|([^:[\]/]+)):(\d{1,5})\/?$/.exec(address);
+  if (match === null) {
+    throw wrong(
+      address.startsWith('nm://') ? 'host or port is missing or malformed' : 'it does not begin with nm://',
+    );
+  }
+  const port = Number(match[3]);
+  if (port < 1 || port > 65535) throw wrong(`the port is ${port}, not 1 to 65535`);
+  return { host: (match[1] ?? match[2])!, port };
+}
+
+/** The reverse of {@link parsePeerAddress}. */
+export function formatPeerAddress({ host, port }: PeerAddress): string {
+  return host.includes(':') ? `nm://[${host}]:${port}` : `nm://${host}:${port}`;
+}
