@@ -53,7 +53,7 @@ export type Frame =
     }
   | ResponseStartFrame
   | { readonly type: 'cancel'; readonly ranges: readonly IdRange[] }
-  | { readonly type: 'cancelled'; readonly callId: number; readonly executed: 'no' | 'yes' }
+  | { readonly type: 'cancelled'; readonly executed: 'no' | 'yes'; readonly ranges: readonly IdRange[] }
   | { readonly type: 'working'; readonly callId: number }
   | { readonly type: 'grant'; readonly callId: number; readonly limit: number }
   | { readonly type: 'unknown'; readonly callId: number }
@@ -162,14 +162,16 @@ function decodeFrame(type: number, reader: Reader): Frame | undefined {
       if (status > STATUS.error || data.length > total || (data.length === 0 && total > 0)) return undefined;
       return { type: 'response-start', callId, status, heldUs, total, data };
     }
-    case FRAME.cancel:
-      return decodeCancel(reader);
+    case FRAME.cancel: {
+      const ranges = decodeRanges(reader);
+      return ranges && { type: 'cancel', ranges };
+    }
     case FRAME.cancelled: {
-      const callId = reader.varint();
       const executed = reader.byte();
+      const ranges = decodeRanges(reader);
       return executed > 1
         ? undefined
-        : { type: 'cancelled', callId, executed: executed === 1 ? 'yes' : 'no' };
+        : ranges && { type: 'cancelled', executed: executed === 1 ? 'yes' : 'no', ranges };
     }
     case FRAME.working:
       return { type: 'working', callId: reader.varint() };
@@ -205,7 +207,7 @@ function decodeAck(reader: Reader): AckFrame | undefined {
   return { type: 'ack', ranges, delayUs };
 }
 
-function decodeCancel(reader: Reader): Frame | undefined {
+function decodeRanges(reader: Reader): IdRange[] | undefined {
   const count = reader.varint();
   if (count === 0 || count > MAX_RANGES_PER_FRAME) return undefined;
   const ranges: IdRange[] = [];
@@ -217,7 +219,7 @@ function decodeCancel(reader: Reader): Frame | undefined {
     ranges.push([first, last]);
     previousEnd = last + 1;
   }
-  return { type: 'cancel', ranges };
+  return ranges;
 }
 
 /** `ranges` descending and disjoint with gaps between them, at least one. Returns the offset behind. */
@@ -260,7 +262,28 @@ export function writeHello(target: Uint8Array, at: number, hello: Omit<HelloFram
 
 /** Ascending disjoint ranges, at least one and at most {@link MAX_RANGES_PER_FRAME}. */
 export function writeCancel(target: Uint8Array, at: number, ranges: readonly IdRange[]): number {
-  target[at++] = FRAME.cancel;
+  target[at] = FRAME.cancel;
+  return writeRanges(target, at + 1, ranges);
+}
+
+/** Ranges as for {@link writeCancel}. */
+export function writeCancelled(
+  target: Uint8Array,
+  at: number,
+  executed: 'no' | 'yes',
+  ranges: readonly IdRange[],
+): number {
+  target[at] = FRAME.cancelled;
+  target[at + 1] = executed === 'yes' ? 1 : 0;
+  return writeRanges(target, at + 2, ranges);
+}
+
+/** Most bytes that {@link writeCancel} or {@link writeCancelled} may need for so many ranges. */
+export function cancelBytesMax(rangeCount: number): number {
+  return 4 + 16 * rangeCount;
+}
+
+function writeRanges(target: Uint8Array, at: number, ranges: readonly IdRange[]): number {
   at = writeVarint(target, at, ranges.length);
   let previousEnd = 0;
   for (const [first, last] of ranges) {
@@ -269,11 +292,6 @@ export function writeCancel(target: Uint8Array, at: number, ranges: readonly IdR
     previousEnd = last + 1;
   }
   return at;
-}
-
-/** Most bytes that {@link writeCancel} may need for so many ranges. */
-export function cancelBytesMax(rangeCount: number): number {
-  return 3 + 16 * rangeCount;
 }
 
 /** Bytes of a fragment frame besides its data, where the data ends before `total`. */
@@ -350,20 +368,6 @@ function writeData(target: Uint8Array, at: number, message: Uint8Array, offset: 
   at = writeVarint(target, at, end - offset);
   target.set(offset === 0 && end === message.length ? message : message.subarray(offset, end), at);
   return at + end - offset;
-}
-
-export const CANCELLED_BYTES_MAX = 10;
-
-export function writeCancelled(
-  target: Uint8Array,
-  at: number,
-  callId: number,
-  executed: 'no' | 'yes',
-): number {
-  target[at++] = FRAME.cancelled;
-  at = writeVarint(target, at, callId);
-  target[at] = executed === 'yes' ? 1 : 0;
-  return at + 1;
 }
 
 export const CALL_FRAME_BYTES_MAX = 9;
