@@ -64,8 +64,8 @@ export interface DiskStorageServerOptions {
 }
 
 const IDLE_UPLOAD_MS = 30 * 60 * 1000;
-/** Reads under way at a time; each opens one file. The disk has no more hands than that anyway. */
-const READS_MAX = 64;
+/** Reads under way at a time: each opens a file and may hold 16 MiB. Node has 4 threads for files anyway. */
+const READS_MAX = 16;
 /** Finished uploads whose secrets are remembered, so that a repeated `close` succeeds. */
 const FINISHED_MAX = 10_000;
 
@@ -145,7 +145,14 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
         );
       }
       const somewhere = shareName(checked.storageIndex, 0);
-      return this.#folder.exclusively(somewhere, () => this.#allocate(checked), signal);
+      const { result, created } = await this.#folder.exclusively(
+        somewhere,
+        () => this.#allocate(checked),
+        signal,
+      );
+      // Who turned away meanwhile will not hear of these uploads, and so will not end them.
+      if (signal?.aborted) await Promise.allSettled(created.map((upload) => upload.abort()));
+      return result;
     });
   }
 
@@ -236,7 +243,8 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
     }
   }
 
-  async #allocate(request: AllocateRequest): Promise<AllocateResult> {
+  /** `created` are the uploads that were not under way before. Inside {@link ShareFolder.exclusively}. */
+  async #allocate(request: AllocateRequest): Promise<{ result: AllocateResult; created: Upload[] }> {
     const { storageIndexText } = shareName(request.storageIndex, 0);
     const [present, freeBytes] = await Promise.all([
       this.#folder.list(storageIndexText),
@@ -259,7 +267,8 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
       };
       const underWay = this.#uploads.get(share.id);
       if (underWay !== undefined) {
-        if (underWay.upload.isHeldBy(request.uploadSecret)) allocated.push(shareNumber);
+        const { upload } = underWay;
+        if (upload.isOpen && upload.isHeldBy(request.uploadSecret)) allocated.push(shareNumber);
       } else if (present.includes(shareNumber)) {
         alreadyHave.push(shareNumber);
       } else {
@@ -273,7 +282,7 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
       else refusal = diskError(outcome.reason, 'allocating');
     }
     if (refusal !== undefined && alreadyHave.length + allocated.length === 0) throw refusal;
-    return { alreadyHave, allocated: allocated.sort((a, b) => a - b) };
+    return { result: { alreadyHave, allocated: allocated.sort((a, b) => a - b) }, created };
   }
 
   /** Why a new upload of that size is not taken, or undefined when it is. */

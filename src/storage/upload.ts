@@ -60,6 +60,11 @@ export class Upload {
     return this.#terms.secret;
   }
 
+  /** False as soon as it is neither to be written nor closed, though its file may still be on its way out. */
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
   /** Whether an operation runs or waits. */
   get busy(): boolean {
     return !this.#queue.idle;

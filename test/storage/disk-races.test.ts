@@ -109,7 +109,40 @@ describe('while a write is on its way to the disk', () => {
   });
 });
 
+describe('while an upload is being removed', () => {
+  it('its own writer is not told that it may go on', async () => {
+    const files = memoryDisk();
+    const server = await openServer({ files });
+    await allocate(server, uploadRef(), DATA.length);
+    const held = hold(files, ({ kind }) => kind === 'list');
+    const allocating = allocate(server, uploadRef(), DATA.length);
+    await held.reached;
+    const aborting = server.abort(uploadRef());
+    for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+    held.release();
+    expect(await allocating).toBe(false);
+    await aborting;
+    await put(server, uploadRef(), DATA);
+  });
+});
+
 describe('while an upload is being made', () => {
+  it('a client that turns away leaves nothing behind', async () => {
+    const files = memoryDisk(1, 10_000);
+    const server = await openServer({ files });
+    const held = hold(files, ({ kind }) => kind === 'open');
+    const abort = new AbortController();
+    const request = { ...uploadRef(), shareNumbers: [0, 1], allocatedSize: 1000 };
+    const allocating = server.allocate(request, { signal: abort.signal });
+    await held.reached;
+    abort.abort(new Error('never mind'));
+    held.release();
+    await expect(allocating).rejects.toThrow('never mind');
+    expect(server.uploadsUnderWay).toBe(0);
+    expect(files.paths()).toEqual([]);
+    expect((await server.version()).availableSpace).toBe(10_000);
+  });
+
   it('the end of another one of the same file does not take its folder away', async () => {
     const files = memoryDisk();
     const server = await openServer({ files });
