@@ -227,6 +227,7 @@ class DownloadRun {
       readers: this.#readers,
       hedgesInFlight: 0,
       hedgesStarted: 0,
+      onHedgeSettled: () => this.#stepAll(),
       probes: new Set(),
       wantMore: () => this.#finder.wantMore(),
       isExhausted: () => this.#finder.isExhausted,

@@ -152,7 +152,8 @@ export class LateWatch<Subject = undefined> {
     this.#disarm();
     this.#timerAtMs = atMs;
     const { clock } = this.#options;
-    this.#timer = clock.setTimer(Math.max(0, atMs - clock.now()), () => {
+    // At least a millisecond: a timer that fires a rounding error too early must not do so again and again.
+    this.#timer = clock.setTimer(Math.max(1, atMs - clock.now()), () => {
       const lagMs = clock.now() - atMs;
       this.#timerAtMs = Number.POSITIVE_INFINITY;
       // This process stood still: whatever answers came meanwhile are not read yet, so nobody is to blame.

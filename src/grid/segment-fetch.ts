@@ -16,6 +16,8 @@ export interface FetchPool {
   readonly readers: ReadonlySet<ShareReader>;
   /** How many attempts are out that hedge a late one and are not late themselves. */
   hedgesInFlight: number;
+  /** There are fewer: a fetch that waits for its turn to hedge can do so. */
+  readonly onHedgeSettled: () => void;
   /** How many hedges there were. */
   hedgesStarted: number;
   /** Attempts that nobody waits for; they may outlive their fetch. */
@@ -148,28 +150,31 @@ export class SegmentFetch {
     if (isProbe) this.#pool.probes.add(attempt.controller);
     const settled = () => {
       this.#pool.probes.delete(attempt.controller);
-      if (this.#attempts.get(reader) === attempt) this.#attempts.delete(reader);
-      this.#releaseHedge(attempt);
+      this.#attempts.delete(reader);
     };
     const onLate = (lateness: Lateness) => {
       if (attempt.controller.signal.aborted) return;
       attempt.lateness = lateness;
       reader.record.demote();
-      this.#releaseHedge(attempt);
       this.step();
+      this.#releaseHedge(attempt);
     };
     reader.block(this.#segmentIn, { signal: attempt.controller.signal, onLate }).then(
       (block) => {
         settled();
-        if (this.#isOver) return;
-        if (!this.#blocks.has(reader.shareNumber)) this.#blocks.set(reader.shareNumber, { block, reader });
-        this.#finishOrStep();
+        if (!this.#isOver) {
+          if (!this.#blocks.has(reader.shareNumber)) this.#blocks.set(reader.shareNumber, { block, reader });
+          this.#finishOrStep();
+        }
+        this.#releaseHedge(attempt);
       },
       (error: unknown) => {
         settled();
-        if (attempt.controller.signal.aborted || this.#isOver) return;
-        this.#fail(reader, error);
-        this.step();
+        if (!attempt.controller.signal.aborted && !this.#isOver) {
+          this.#fail(reader, error);
+          this.step();
+        }
+        this.#releaseHedge(attempt);
       },
     );
   }
@@ -227,6 +232,7 @@ export class SegmentFetch {
     if (!attempt.isHedge) return;
     attempt.isHedge = false;
     this.#pool.hedgesInFlight--;
+    this.#pool.onHedgeSettled();
   }
 
   /** A server that failed may do better a moment later; matters only where there is no other one. */
@@ -237,7 +243,7 @@ export class SegmentFetch {
       .map(({ notBeforeMs }) => notBeforeMs)
       .filter((atMs) => atMs > nowMs);
     if (times.length === 0) return;
-    this.#retryTimer = this.#pool.clock.setTimer(Math.min(...times) - nowMs, () => {
+    this.#retryTimer = this.#pool.clock.setTimer(Math.max(1, Math.min(...times) - nowMs), () => {
       this.#armRetry();
       this.step();
     });
