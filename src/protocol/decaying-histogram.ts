@@ -1,4 +1,4 @@
-// A distribution of durations that forgets: a log-spaced histogram of 57 numbers whose weight decays with each
+// A distribution of durations that forgets: a log-spaced histogram of 56 numbers whose weight decays with each
 // sample and with time. What to do with its quantiles is response-times.ts.
 
 /** Bucket 0 ends here; each later one is a third of an octave wide; the last holds all above 2^18 as much, 65 s. */

@@ -1,23 +1,47 @@
-// The real clock. Nothing else outside of sim/ reads time or arms a timer.
+// The real clock. Beside the simulator's, the only place where timers are armed.
 
 import type { Clock, Timer } from '../base/clock.ts';
 
-/** Longest delay that setTimeout takes; longer ones fire at once. */
-const MAX_DELAY_MS = 2 ** 31 - 1;
-
-/** `performance.now()` and `setTimeout`. */
+/**
+ * Monotonic time of this process, and Node's timers. A timer never fires early: Node's may, by a fraction
+ * of a millisecond, and at once for delays above 2^31-1 ms.
+ */
 export const systemClock: Clock = {
   now: () => performance.now(),
   setTimer(delayMs: number, fire: () => void): Timer {
-    let handle: NodeJS.Timeout | undefined;
-    const arm = (leftMs: number): void => {
-      if (leftMs === Number.POSITIVE_INFINITY) return;
-      handle = setTimeout(
-        leftMs > MAX_DELAY_MS ? () => arm(leftMs - MAX_DELAY_MS) : fire,
-        Math.min(leftMs, MAX_DELAY_MS),
-      );
-    };
-    arm(delayMs);
-    return { cancel: () => clearTimeout(handle) };
+    if (Number.isNaN(delayMs)) throw new RangeError('a delay must be a number of milliseconds');
+    return new SystemTimer(performance.now() + delayMs, fire);
   },
 };
+
+/** The longest delay that Node's `setTimeout` keeps. */
+const TIMEOUT_MAX_MS = 2 ** 31 - 1;
+
+class SystemTimer implements Timer {
+  #timeout: NodeJS.Timeout | undefined;
+  #immediate: NodeJS.Immediate | undefined;
+  readonly #dueAtMs: number;
+  readonly #fire: () => void;
+
+  constructor(dueAtMs: number, fire: () => void) {
+    this.#dueAtMs = dueAtMs;
+    this.#fire = fire;
+    if (dueAtMs < Number.POSITIVE_INFINITY) this.#arm(dueAtMs - performance.now());
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timeout);
+    clearImmediate(this.#immediate);
+  }
+
+  #arm(remainingMs: number): void {
+    if (remainingMs <= 0) this.#immediate = setImmediate(this.#fire);
+    else this.#timeout = setTimeout(() => this.#wake(), Math.min(Math.ceil(remainingMs), TIMEOUT_MAX_MS));
+  }
+
+  #wake(): void {
+    const remainingMs = this.#dueAtMs - performance.now();
+    if (remainingMs > 0) this.#arm(remainingMs);
+    else this.#fire();
+  }
+}
