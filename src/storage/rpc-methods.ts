@@ -75,12 +75,12 @@ export function serveStorage(transport: Transport, server: StorageServer): void 
       return null;
     },
 
-    list(request, { signal }) {
+    async list(request, { signal }) {
       const [storageIndex] = fieldsOf(request, 1);
       return server.list(checkStorageIndex(storageIndex), { signal });
     },
 
-    read(request, { signal }) {
+    async read(request, { signal }) {
       const [storageIndex, shareNumber, offset, length] = fieldsOf(request, 4);
       return server.read(
         checkStorageIndex(storageIndex),
