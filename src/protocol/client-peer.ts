@@ -10,7 +10,7 @@ import { Arrival } from './arrival.ts';
 import { type CallRequest, ClientCall, type ClientCallOwner } from './client-call.ts';
 import { type EndpointContext, type Pollable, setTimer, type TimerTarget } from './context.ts';
 import { RangesFrame } from './control-frames.ts';
-import { HealthMonitor, type PeerHealth } from './health.ts';
+import { type Evidence, HealthMonitor, type PeerHealth } from './health.ts';
 import { Link, type Transmit } from './link.ts';
 import { parseErrorBody } from './message.ts';
 import { Outbox, type Outgoing } from './outbox.ts';
@@ -32,7 +32,9 @@ interface Attempt {
 }
 
 /** Handshakes remembered at once: an answer to an older one than these is ignored. */
-const MAX_ATTEMPTS = 4;
+const MAX_ATTEMPTS = 8;
+
+const ATTEMPT_BACKOFF = 1.5;
 
 /** Unanswered probes on a session after which a new handshake is tried beside it (a NOSESS may be lost). */
 const PROBES_BEFORE_HANDSHAKE = 2;
@@ -50,7 +52,8 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
   readonly #ceilingBytes: number;
   #link: Link | undefined;
   #attempts: Attempt[] = [];
-  #attemptWanted = false;
+  /** Handshakes to be sent; a repeated one goes twice, because three losses in a row must not look like silence. */
+  #attemptsWanted = 0;
   #attemptTimeoutAtMs = Number.POSITIVE_INFINITY;
   #unansweredAttempts = 0;
   /** What the peer remembers of us is its incarnation; 0 = not known yet. */
@@ -144,7 +147,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
       if (other !== attempt) this.#dropAttempt(other);
     }
     this.#attempts = [];
-    this.#attemptWanted = false;
+    this.#attemptsWanted = 0;
     this.#attemptTimeoutAtMs = Number.POSITIVE_INFINITY;
     const newIncarnation = this.#peerEpoch !== 0 && this.#peerEpoch !== hello.epoch;
     this.#peerEpoch = hello.epoch;
@@ -385,7 +388,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     if (this.#cancelFrame !== undefined) this.#cancelFrame.obsolete = true;
     for (const attempt of this.#attempts) this.#dropAttempt(attempt);
     this.#attempts = [];
-    this.#attemptWanted = false;
+    this.#attemptsWanted = 0;
     this.#attemptTimeoutAtMs = Number.POSITIVE_INFINITY;
     this.#link?.quiet();
     this.#context.emit({ type: 'peer-silent', address: this.address, failedCalls: calls.length });
@@ -418,10 +421,10 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
       const transmit = this.#link.poll(nowMs);
       if (transmit !== undefined) return transmit;
     } else if (this.#attempts.length === 0 && (this.#outbox.hasMessages || this.#outbox.hasControl)) {
-      this.#attemptWanted = true;
+      this.#attemptsWanted = Math.max(1, this.#attemptsWanted);
     }
-    if (!this.#attemptWanted) return undefined;
-    this.#attemptWanted = false;
+    if (this.#attemptsWanted === 0) return undefined;
+    this.#attemptsWanted--;
     return this.#sendInit(nowMs);
   }
 
@@ -468,13 +471,14 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     const base = rtt.sampled
       ? rtt.probeTimeoutMs(config.granularityMs, config.maxAckDelayMs)
       : config.initialRttMs;
-    const doublings = Math.min(this.#attempts.length - 1, MAX_ATTEMPTS);
-    return base * 2 ** doublings * (doublings === 0 ? 1 : 1 + 0.1 * jitter());
+    const repeats = Math.min(this.#unansweredAttempts, MAX_ATTEMPTS);
+    return base * ATTEMPT_BACKOFF ** repeats * (repeats === 0 ? 1 : 1 + 0.1 * jitter());
   }
 
   #wantAttempt(nowMs: number): void {
-    if (this.#attempts.length > 0 && nowMs < this.#attemptTimeoutAtMs) return;
-    this.#attemptWanted = true;
+    const waiting = this.#attemptTimeoutAtMs !== Number.POSITIVE_INFINITY && nowMs < this.#attemptTimeoutAtMs;
+    if (waiting) return;
+    this.#attemptsWanted = this.#unansweredAttempts > 0 ? 2 : 1;
     this.#context.touch(this);
   }
 
@@ -493,12 +497,12 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     if (this.#attemptTimeoutAtMs <= nowMs) this.#onAttemptTimeout(nowMs);
     if (this.#link !== undefined && this.#link.probeCount >= PROBES_BEFORE_HANDSHAKE)
       this.#wantAttempt(nowMs);
-    switch (this.health.onTimer(nowMs, this.#unansweredProbes, this.#calls.size > 0, this.#askAfterMs)) {
+    switch (this.health.onTimer(nowMs, this.#evidence)) {
       case 'declare-silent':
         this.#declareSilent(nowMs);
         break;
       case 'probe':
-        if (this.#link === undefined) this.#attemptWanted = true;
+        if (this.#link === undefined) this.#attemptsWanted = 1;
         else this.#link.ping();
         break;
       case 'nothing':
@@ -507,18 +511,21 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     this.#context.touch(this);
   }
 
-  /** Probe timeouts in a row on the session, or handshakes without an answer. */
-  get #unansweredProbes(): number {
-    return Math.max(this.#link?.probeCount ?? 0, this.#unansweredAttempts);
-  }
-
-  /** How long no sign of life is normal while a call is outstanding. */
-  get #askAfterMs(): number {
+  get #evidence(): Evidence {
     const { config } = this.#context;
-    return Math.max(
-      config.idleProbeMs,
-      this.path.rtt.probeTimeoutMs(config.granularityMs, config.maxAckDelayMs),
-    );
+    const { rtt, probeLossProbability } = this.path;
+    const link = this.#link;
+    const byChance = Math.ceil(Math.log(config.falseSilenceProbability) / Math.log(probeLossProbability));
+    return {
+      unansweredProbes: link === undefined ? this.#unansweredAttempts : link.probeCount,
+      probesToSilence:
+        link === undefined ? config.silentAfterHandshakes : Math.max(config.silentAfterProbes, byChance),
+      hasCalls: this.#calls.size > 0,
+      askAfterMs: Math.max(
+        config.idleProbeMs,
+        rtt.probeTimeoutMs(config.granularityMs, config.maxAckDelayMs),
+      ),
+    };
   }
 
   #onAttemptTimeout(nowMs: number): void {
@@ -544,7 +551,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     const atMs = Math.min(
       this.#link?.timerAtMs() ?? Number.POSITIVE_INFINITY,
       this.#attemptTimeoutAtMs,
-      this.health.timerAtMs(this.#unansweredProbes, this.#calls.size > 0, this.#askAfterMs, nowMs),
+      this.health.timerAtMs(nowMs, this.#evidence),
     );
     this.#timerEntry = setTimer(this.#context.timers, this.#timerEntry, this, atMs);
   }

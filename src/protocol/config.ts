@@ -17,10 +17,17 @@ export interface ProtocolConfig {
   readonly ackEveryPackets: number;
   /** Ranges in one ACK; enough for 64 holes. */
   readonly maxAckRanges: number;
-  /** Probe timeouts in a row that make persistent congestion (RFC 9002, 7.6) … */
+  /** Probe timeouts in a row that make persistent congestion (RFC 9002, 7.6). */
   readonly persistentCongestionThreshold: number;
-  /** … and that make a peer suspect at the first, silent at this one. */
+  /** Longest distance of two probe timeouts, unless the round trip needs more: a peer that is gone becomes silent
+   * long before a longer backoff would matter. */
+  readonly maxProbeDistanceMs: number;
+  /** Unanswered probes (or handshakes) in a row until a peer is silent, at least … */
   readonly silentAfterProbes: number;
+  /** … and so many more that losing them all by chance is rarer than this, on a path that loses as much as this one. */
+  readonly falseSilenceProbability: number;
+  /** Handshakes unanswered in a row until a peer that we have no session with is silent; each repeat is sent twice. */
+  readonly silentAfterHandshakes: number;
   /** But not before this much time without an answer: a stalled event loop or disk is not silence. */
   readonly silentFloorMs: number;
   /** While calls are outstanding and nothing is heard for this long (or 2 PTO), a PING asks whether the peer is there. */
@@ -68,7 +75,10 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   ackEveryPackets: 2,
   maxAckRanges: 64,
   persistentCongestionThreshold: 3,
+  maxProbeDistanceMs: 500,
   silentAfterProbes: 3,
+  falseSilenceProbability: 1e-3,
+  silentAfterHandshakes: 4,
   silentFloorMs: 600,
   idleProbeMs: 200,
   silentProbeMinMs: 500,

@@ -11,6 +11,17 @@ export type PeerHealth = 'unknown' | 'live' | 'suspect' | 'silent';
 /** What {@link HealthMonitor.onTimer} wants done. */
 export type HealthAction = 'nothing' | 'probe' | 'declare-silent';
 
+/** What speaks against a peer at a moment. */
+export interface Evidence {
+  /** Probe timeouts in a row on the session, or handshakes without an answer. */
+  readonly unansweredProbes: number;
+  /** How many of them make it silent. */
+  readonly probesToSilence: number;
+  readonly hasCalls: boolean;
+  /** How long no sign of life is normal while calls are outstanding. */
+  readonly askAfterMs: number;
+}
+
 /** The health of one peer. */
 export class HealthMonitor {
   state: PeerHealth = 'unknown';
@@ -54,11 +65,8 @@ export class HealthMonitor {
     this.#nextProbeAtMs = Math.min(this.#nextProbeAtMs, soonest);
   }
 
-  /**
-   * `unansweredProbes`: probe timeouts in a row on the session, or handshakes without answer.
-   * `askAfterMs`: how long to wait for a sign of life while calls are outstanding.
-   */
-  onTimer(nowMs: number, unansweredProbes: number, hasCalls: boolean, askAfterMs: number): HealthAction {
+  onTimer(nowMs: number, evidence: Evidence): HealthAction {
+    const { unansweredProbes, probesToSilence, hasCalls, askAfterMs } = evidence;
     if (this.state === 'silent') {
       if (this.#nextProbeAtMs > nowMs) return 'nothing';
       this.#lastProbeAtMs = nowMs;
@@ -71,10 +79,10 @@ export class HealthMonitor {
         this.state = 'suspect';
         this.#suspectSinceMs = nowMs;
       }
-      const longEnough = nowMs - this.#suspectSinceMs >= this.#config.silentFloorMs;
-      return unansweredProbes >= this.#config.silentAfterProbes && longEnough ? 'declare-silent' : 'nothing';
+      const longEnough = nowMs >= this.#suspectSinceMs + this.#config.silentFloorMs;
+      return unansweredProbes >= probesToSilence && longEnough ? 'declare-silent' : 'nothing';
     }
-    if (!hasCalls || nowMs - this.#lastContactAtMs < askAfterMs) return 'nothing';
+    if (!hasCalls || nowMs < this.#lastContactAtMs + askAfterMs) return 'nothing';
     this.#lastContactAtMs = nowMs;
     return 'probe';
   }
@@ -86,9 +94,10 @@ export class HealthMonitor {
   }
 
   /** When {@link onTimer} has something to decide. */
-  timerAtMs(unansweredProbes: number, hasCalls: boolean, askAfterMs: number, nowMs: number): number {
+  timerAtMs(nowMs: number, evidence: Evidence): number {
+    const { unansweredProbes, probesToSilence, hasCalls, askAfterMs } = evidence;
     if (this.state === 'silent') return this.#nextProbeAtMs;
-    if (unansweredProbes >= this.#config.silentAfterProbes) {
+    if (unansweredProbes >= probesToSilence) {
       return Math.max(nowMs, this.#suspectSinceMs + this.#config.silentFloorMs);
     }
     return hasCalls && unansweredProbes === 0 ? this.#lastContactAtMs + askAfterMs : Number.POSITIVE_INFINITY;

@@ -120,6 +120,7 @@ export class Link {
         this.path.onProbeAcked(packet.sizeBytes);
       } else {
         ackedBytes += packet.sizeBytes;
+        this.path.onPacketFate(false);
       }
       largestSentAtMs = Math.max(largestSentAtMs, packet.sentAtMs);
     }
@@ -142,6 +143,7 @@ export class Link {
         continue;
       }
       lostBytes += packet.sizeBytes;
+      this.path.onPacketFate(true);
       largestSentAtMs = Math.max(largestSentAtMs, packet.sentAtMs);
     }
     const inFlightBytes = this.sent.bytesInFlight;
@@ -195,7 +197,8 @@ export class Link {
 
   /** When {@link onTimer} wants to be called, as of the last {@link poll}. */
   timerAtMs(): number {
-    if (this.#closed) return Number.POSITIVE_INFINITY;
+    // Before an unproven address has sent more, nothing may leave and nothing runs out.
+    if (this.#closed || this.path.sendAllowanceBytes <= 0) return Number.POSITIVE_INFINITY;
     return Math.min(this.received.ackDueAtMs, this.sent.lossAtMs, this.#probeAtMs, this.#pacedAtMs);
   }
 
@@ -232,12 +235,13 @@ export class Link {
     this.#probeAtMs = nowMs + this.#probeDelayMs();
   }
 
-  /** RFC 9002, 6.2.1, with up to a tenth of jitter on the repeated ones. */
+  /** RFC 9002, 6.2.1, with up to a tenth of jitter on the repeated ones, and a bound on the doubling. */
   #probeDelayMs(): number {
     const { config, jitter } = this.#context;
-    const doublings = Math.min(this.probeCount, MAX_BACKOFF_DOUBLINGS);
     const base = this.path.rtt.probeTimeoutMs(config.granularityMs, config.maxAckDelayMs);
-    return base * 2 ** doublings * (doublings === 0 ? 1 : 1 + 0.1 * jitter());
+    if (this.probeCount === 0) return base;
+    const backedOff = base * 2 ** Math.min(this.probeCount, MAX_BACKOFF_DOUBLINGS);
+    return Math.min(backedOff, Math.max(2 * base, config.maxProbeDistanceMs)) * (1 + 0.1 * jitter());
   }
 
   #armProbe(nowMs: number): void {

@@ -17,6 +17,10 @@ export interface PathAddress {
 /** RFC 9000, section 8: bytes sent per byte received before an address is validated. */
 const AMPLIFICATION_FACTOR = 3;
 
+/** What is assumed of a path that nothing is known of. */
+const LOSS_RATE_PRIOR = 0.05;
+const LOSS_RATE_GAIN = 1 / 64;
+
 /** Sizes tried above the minimum, besides the ceiling itself: common link MTUs less IPv6 and UDP headers. */
 const DATAGRAM_STEPS: readonly number[] = [32_720, 16_336, 8_940, 4_048, 1_452];
 
@@ -28,6 +32,8 @@ export class Path {
   readonly pacer: Pacer;
   /** What one datagram may be now. */
   datagramBytes: number = MIN_DATAGRAM_BYTES;
+  /** Part of our packets that did not arrive, of the last hundred or so. */
+  #lossRate = LOSS_RATE_PRIOR;
   /** Sizes still worth a probe, largest first; RFC 8899 in its simplest form. */
   #probeSizes: number[] = [];
   /** Bytes that may yet be sent to an address that has not answered; Infinity once it has. */
@@ -38,6 +44,15 @@ export class Path {
     this.rtt = new RttEstimator(config.initialRttMs);
     this.congestion = new CubicController();
     this.pacer = new Pacer();
+  }
+
+  onPacketFate(lost: boolean): void {
+    this.#lossRate += ((lost ? 1 : 0) - this.#lossRate) * LOSS_RATE_GAIN;
+  }
+
+  /** Probability that a probe or its answer is lost though the peer is there; as much is lost on the way back. */
+  get probeLossProbability(): number {
+    return 1 - (1 - this.#lossRate) ** 2;
   }
 
   /** The largest datagram that interface and receiver take: sizes up to it will be tried. */

@@ -32,7 +32,7 @@ const MAX_CANDIDATES = 4;
 /** Unanswered probes after which a client counts as gone: nothing is sent to it until it comes again. */
 const PROBES_UNTIL_GONE = 6;
 
-/** Milliseconds without a new piece after which a half-arrived request is dropped. */
+/** Milliseconds without a sign of life from the client after which its half-arrived requests are refused. */
 const RECEIVE_TIMEOUT_MS = 30_000;
 
 /** What a server peer needs besides the context. */
@@ -59,6 +59,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
   readonly #settled = new Intervals();
   readonly #ceilingBytes: number;
   #floor = 0;
+  #lastHeardMs = 0;
   #current: Link | undefined;
   #candidates: Link[] = [];
   #confirmed = false;
@@ -121,6 +122,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     this.#candidates.push(link);
     while (this.#candidates.length > MAX_CANDIDATES) this.#dropLink(this.#candidates.shift()!);
     link.received.onReceived(acceptance.opened.packetNumber, true, nowMs);
+    this.#lastHeardMs = nowMs;
     context.touch(this);
 
     // Made for another incarnation: the client decides what of it may be sent to this one.
@@ -142,6 +144,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     if (frames === undefined) return false;
     const ackEliciting = frames.some((frame) => frame.type !== 'ack');
     link.received.onReceived(packetNumber, ackEliciting, nowMs);
+    this.#lastHeardMs = nowMs;
     if (!link.confirmed) this.#confirm(link, nowMs);
     const sound = this.#onFrames(link, frames, false, nowMs);
     this.#context.touch(this);
@@ -298,7 +301,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
       case 'nothing-new':
         return true;
       case 'progress':
-        this.#setCallTimer(call, nowMs + RECEIVE_TIMEOUT_MS);
+        if (call.timerEntry === undefined) this.#setCallTimer(call, nowMs + RECEIVE_TIMEOUT_MS);
         return true;
       case 'complete':
         break;
@@ -496,7 +499,9 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
   onCallTimer(call: ServerCall, nowMs: number): void {
     call.timerEntry = undefined;
     if (call.state === 'receiving') {
-      this.#forget(call);
+      const waitUntilMs = this.#lastHeardMs + RECEIVE_TIMEOUT_MS;
+      if (nowMs < waitUntilMs) this.#setCallTimer(call, waitUntilMs);
+      else this.#refuse(call, { code: 'OVERLOADED', executed: 'no' }, nowMs);
       return;
     }
     if (call.deadlineAtMs <= nowMs) {
