@@ -206,7 +206,7 @@ class DownloadRun {
       storageIndex,
       decoder: undefined,
       treeReads: new LateWatch({ ...late, unknownMs: 400, onLate }),
-      blockReads: new LateWatch({ ...late, unknownMs: 500, onLate }),
+      blockReads: new LateWatch({ ...late, unknownMs: 400, onLate }),
       onDecoder: () => this.#changed.give(),
     };
     this.#finder = new ShareFinder({
@@ -249,8 +249,8 @@ class DownloadRun {
     // The first segment is asked for before it is known how the file is cut, and so which one it is.
     const segmentAt = (byte: number) => (cut: { segmentSizeBytes: number }) =>
       Math.floor(byte / cut.segmentSizeBytes);
-    const first = this.#fetch(segmentAt(offset));
     this.#finder.start();
+    const first = this.#fetch(segmentAt(offset));
     const cut = await this.#segmentation(first);
     report('reading');
 

@@ -25,7 +25,10 @@ export interface LateWatchOptions<Subject> {
   readonly clock: Clock;
   /** Nothing is late before this time, however quick the others were: a disk may seek, a process may wait. */
   readonly floorMs: number;
-  /** When an answer is late as long as too few others have answered to compare it with. */
+  /**
+   * When an answer is late as long as too few others have answered to compare it with; a question that is asked
+   * while others wait already is given twice their time at least, so that a slow line is not asked ever more.
+   */
   readonly unknownMs: number;
   /** Called for each step that a question's lateness goes up. May ask, settle or drop any question. */
   readonly onLate: (question: Question<Subject>) => void;
@@ -51,8 +54,7 @@ export interface Question<Subject> {
 export class LateWatch<Subject = undefined> {
   readonly #options: LateWatchOptions<Subject>;
   readonly #asked = new Set<WatchedQuestion<Subject>>();
-  /** The last few answer times of each server that was asked, newest last; empty when none came yet. */
-  readonly #samples = new Map<StorageServer, number[]>();
+  readonly #histories = new Map<StorageServer, History>();
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #closed = false;
@@ -63,10 +65,12 @@ export class LateWatch<Subject = undefined> {
 
   /** Begins to time a question that is asked now. */
   ask(server: StorageServer, subject: Subject): Question<Subject> {
+    const waitingMs = Math.max(0, ...[...this.#asked].map((other) => other.ageMs()));
     const question: WatchedQuestion<Subject> = {
       server,
       subject,
       lateness: 'due',
+      patienceMs: Math.max(this.#options.unknownMs, 2 * waitingMs),
       startedAtMs: this.#options.clock.now(),
       ageMs: () => this.#options.clock.now() - question.startedAtMs,
       overdue: () => this.#raise(question, 'overdue'),
@@ -80,8 +84,10 @@ export class LateWatch<Subject = undefined> {
       },
     };
     this.#asked.add(question);
-    if (!this.#samples.has(server)) this.#samples.set(server, []);
-    this.#arm(question.startedAtMs + this.#lateAfterMs(server));
+    if (!this.#histories.has(server)) {
+      this.#histories.set(server, { firstAskedAtMs: question.startedAtMs, lastMs: [] });
+    }
+    this.#arm(question.startedAtMs + this.#lateAfterMs(question));
     return question;
   }
 
@@ -93,28 +99,28 @@ export class LateWatch<Subject = undefined> {
   }
 
   #record(server: StorageServer, durationMs: number): void {
-    const samples = this.#samples.get(server)!;
-    samples.push(durationMs);
-    if (samples.length > SAMPLES_PER_SERVER) samples.shift();
+    const { lastMs } = this.#histories.get(server)!;
+    lastMs.push(durationMs);
+    if (lastMs.length > SAMPLES_PER_SERVER) lastMs.shift();
   }
 
-  #lateAfterMs(server: StorageServer): number {
-    const { floorMs, unknownMs } = this.#options;
-    const referenceMs = this.#referenceMs(server);
-    return referenceMs === undefined ? unknownMs : Math.max(floorMs, LATE_FACTOR * referenceMs);
+  #lateAfterMs(question: WatchedQuestion<Subject>): number {
+    const referenceMs = this.#referenceMs(question);
+    if (referenceMs === undefined) return question.patienceMs;
+    return Math.max(this.#options.floorMs, LATE_FACTOR * referenceMs);
   }
 
   /**
-   * What the others took lately, each one's slowest, the middle of them; undefined until most of the others
-   * have answered: as long as most are silent, the fault may well be ours.
+   * What the others took lately, each one's slowest, the middle of them; undefined until most of those that
+   * were asked no later have answered: as long as most are silent, the fault may well be ours.
    */
-  #referenceMs(server: StorageServer): number | undefined {
+  #referenceMs({ server, startedAtMs }: WatchedQuestion<Subject>): number | undefined {
     const slowestMs: number[] = [];
     let others = 0;
-    for (const [other, samples] of this.#samples) {
-      if (other === server) continue;
+    for (const [other, { firstAskedAtMs, lastMs }] of this.#histories) {
+      if (other === server || (lastMs.length === 0 && firstAskedAtMs > startedAtMs)) continue;
       others++;
-      if (samples.length > 0) slowestMs.push(Math.max(...samples));
+      if (lastMs.length > 0) slowestMs.push(Math.max(...lastMs));
     }
     if (slowestMs.length === 0 || 2 * slowestMs.length < others) return undefined;
     slowestMs.sort((a, b) => a - b);
@@ -132,7 +138,7 @@ export class LateWatch<Subject = undefined> {
     if (this.#asked.size === 0) this.#disarm();
     let nextAtMs = Number.POSITIVE_INFINITY;
     for (const question of [...this.#asked]) {
-      const lateAfterMs = this.#lateAfterMs(question.server);
+      const lateAfterMs = this.#lateAfterMs(question);
       for (const { lateness, factor, leastMs } of STEPS) {
         if (isAtLeast(question.lateness, lateness)) continue;
         const thresholdMs = Math.max(leastMs, factor * lateAfterMs);
@@ -168,9 +174,17 @@ export class LateWatch<Subject = undefined> {
   }
 }
 
+interface History {
+  readonly firstAskedAtMs: number;
+  /** How long its last few answers took, newest last; empty when none came yet. */
+  readonly lastMs: number[];
+}
+
 interface WatchedQuestion<Subject> extends Question<Subject> {
   lateness: Lateness;
   startedAtMs: number;
+  /** After how long it is late when there is nothing to compare it with. */
+  readonly patienceMs: number;
 }
 
 const LEVELS: readonly Lateness[] = ['due', 'overdue', 'late', 'very late', 'hopeless'];

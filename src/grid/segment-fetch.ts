@@ -73,7 +73,7 @@ export class SegmentFetch {
       );
       if (this.#blocks.size + inTime.length >= needed) break;
       const isHedge = this.#blocks.size + this.#attempts.size >= needed;
-      if (isHedge && this.#pool.hedgesInFlight >= Math.max(needed, HEDGES_IN_FLIGHT_MIN)) break;
+      if (isHedge && this.#pool.hedgesInFlight >= Math.max(2 * needed, HEDGES_IN_FLIGHT_MIN)) break;
       const reader = this.#best(this.#candidates());
       if (reader === undefined) {
         this.#pool.wantMore();
