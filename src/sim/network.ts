@@ -29,7 +29,8 @@ export class SimNetwork {
   readonly #receiveBufferBytes: number;
   readonly #trace: NetworkTrace;
   readonly #hosts = new Map<string, SimHost>();
-  readonly #links = new Map<string, DirectedLink>();
+  /** By sender, then by receiver. */
+  readonly #links = new Map<string, Map<string, DirectedLink>>();
   readonly #sockets: SocketNetwork;
   #defaults: LinkSettings;
   #nextPort = 40_000;
@@ -93,7 +94,7 @@ export class SimNetwork {
   /** Changes what every link does that was not told otherwise by {@link setLink}. */
   setDefaultLink(settings: Partial<LinkSettings>): void {
     this.#defaults = { ...this.#defaults, ...settings };
-    for (const link of this.#links.values()) this.#applySettings(link);
+    for (const link of this.#everyLink()) this.#applySettings(link);
   }
 
   /** Changes one direction between two hosts, on top of the default. */
@@ -166,7 +167,7 @@ export class SimNetwork {
   /** Ends all cuts, blackholes and faults of links, for a phase in which everything must settle. */
   heal(): void {
     this.#defaults = { ...this.#defaults, ...healed({}) };
-    for (const link of this.#links.values()) {
+    for (const link of this.#everyLink()) {
       link.cut = false;
       link.overrides = healed(link.overrides);
       this.#applySettings(link);
@@ -187,14 +188,22 @@ export class SimNetwork {
   }
 
   #link(from: string, to: string): DirectedLink {
-    const name = `${from}>${to}`;
-    let link = this.#links.get(name);
+    let links = this.#links.get(from);
+    if (links === undefined) {
+      links = new Map();
+      this.#links.set(from, links);
+    }
+    let link = links.get(to);
     if (link === undefined) {
-      const path = new Link(this.#random.fork(name));
+      const path = new Link(this.#random.fork(`${from}>${to}`));
       link = { path, settings: this.#defaults, overrides: {}, cut: false };
-      this.#links.set(name, link);
+      links.set(to, link);
     }
     return link;
+  }
+
+  *#everyLink(): Generator<DirectedLink> {
+    for (const links of this.#links.values()) yield* links.values();
   }
 
   #applySettings(link: DirectedLink): void {

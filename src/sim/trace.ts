@@ -76,8 +76,19 @@ export class NetworkTrace {
     this.#mixAddress(to);
     this.#mix(bytes.length);
     // Contents once per datagram are enough: what arrives is what was sent, or it says `corrupted`.
-    if (kind === 'sent') for (const byte of bytes) this.#mix(byte);
+    if (kind === 'sent') this.#mixBytes(bytes);
     this.#listener?.({ kind, atMs, datagram });
+  }
+
+  /** 32 bits of the contents, a word at a time: a multiply per byte would be half of a simulation's time. */
+  #mixBytes(bytes: Uint8Array): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    let hash = 0;
+    let at = 0;
+    for (; at + 4 <= bytes.length; at += 4)
+      hash = Math.imul(hash ^ view.getInt32(at, true), 0x9e3779b1) ^ (hash >>> 15);
+    for (; at < bytes.length; at++) hash = Math.imul(hash ^ bytes[at]!, 0x9e3779b1) ^ (hash >>> 15);
+    this.#mix(hash);
   }
 
   #mixAddress(address: SocketAddress): void {
