@@ -121,7 +121,7 @@ describe('CUBIC on a bottleneck', () => {
   test('fills it, and loses little', async () => {
     const [flow] = await runFlows({ ...path, flows: 1, forMs: 6000 });
     expect(flow!.ackedBytes / (2000 * 6000)).toBeGreaterThan(0.93);
-    expect(flow!.lostPackets / flow!.sentPackets).toBeLessThan(0.005);
+    expect(flow!.lostPackets / flow!.sentPackets).toBeLessThan(0.01);
   });
 
   test('leaves slow start when the queue builds up, not when it overflows', async () => {
