@@ -6,12 +6,14 @@ import dns from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised';
 import { RpcError } from '../transport/error.ts';
-import { MAX_DATAGRAM_BYTES } from '../wire/datagram.ts';
 import type { DatagramSocket, SocketAddress } from './datagram-socket.ts';
 
 /** Asked of the operating system for each direction; it may give less. 208 KiB, a common default, lost 408 of 500
  * datagrams of one burst over loopback. */
 const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
+
+/** The largest payload of a UDP datagram over IPv4, which loopback carries. */
+const LOOPBACK_DATAGRAM_BYTES = 65_507;
 
 /** What an Ethernet carries of a UDP datagram over IPv6; paths that carry more are rare outside of one machine. */
 const ETHERNET_DATAGRAM_BYTES = 1452;
@@ -111,7 +113,7 @@ class UdpSocket implements DatagramSocket {
   }
 
   datagramCeilingBytes(to: SocketAddress): number {
-    return isLoopback(to.host) ? MAX_DATAGRAM_BYTES : ETHERNET_DATAGRAM_BYTES;
+    return isLoopback(to.host) ? LOOPBACK_DATAGRAM_BYTES : ETHERNET_DATAGRAM_BYTES;
   }
 
   get queuedBytes(): number {

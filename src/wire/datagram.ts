@@ -9,9 +9,6 @@ export const PROTOCOL_VERSION = 1;
 /** Every path must carry datagrams of this size (RFC 9000, section 14). */
 export const MIN_DATAGRAM_BYTES = 1200;
 
-/** The largest payload of a UDP datagram over IPv4. */
-export const MAX_DATAGRAM_BYTES = 65507;
-
 /** Lower four bits of the first byte. `version` is the same in every version of the protocol. */
 export const KIND = {
   version: 0,
