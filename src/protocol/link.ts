@@ -98,7 +98,9 @@ export class Link {
   /** Opens a DATA datagram of this session; `undefined`: forged, or seen before. */
   open(datagram: Uint8Array, packetNumber: number): Uint8Array | undefined {
     if (this.received.isDuplicate(packetNumber)) return undefined;
-    return this.#keys.open(datagram, packetNumber)?.frames;
+    const opened = this.#keys.open(datagram, packetNumber);
+    if (opened !== undefined) this.#quiet = false;
+    return opened?.frames;
   }
 
   /** False when the ACK is for something never sent: an error of the peer. */
@@ -181,7 +183,10 @@ export class Link {
     this.sent.abandon();
   }
 
-  /** The peer is silent: nothing is repeated any more; a {@link ping} is one single question. */
+  /**
+   * The peer is silent: until something comes from it, what waits to be sent waits, and a {@link ping} is one
+   * single question.
+   */
   quiet(): void {
     this.#quiet = true;
     this.#forgetInFlight();
@@ -257,12 +262,12 @@ export class Link {
     if (this.#closed || this.path.sendAllowanceBytes <= 0) return undefined;
     const dataBytes = this.#dataAllowedBytes(nowMs);
     const controlWanted =
-      this.#outbox.hasControl ||
+      (this.#outbox.hasControl && !this.#quiet) ||
       this.#pingWanted ||
       this.#challengeToSend !== undefined ||
       this.#responsesToSend.length > 0;
     const ackDue = this.received.ackDueAtMs <= nowMs;
-    if (dataBytes > 0 || controlWanted || ackDue) return this.#build(dataBytes, true, nowMs);
+    if (dataBytes > 0 || controlWanted || ackDue) return this.#build(dataBytes, !this.#quiet, nowMs);
     return this.#mtuProbe(nowMs);
   }
 
@@ -275,7 +280,7 @@ export class Link {
   /** Room for a datagram with message data: 0 when window, pacing or the peer's address forbid it. */
   #dataAllowedBytes(nowMs: number): number {
     this.#pacedAtMs = Number.POSITIVE_INFINITY;
-    if (!this.#outbox.hasMessages) return 0;
+    if (this.#quiet || !this.#outbox.hasMessages) return 0;
     const { datagramBytes, congestion, pacer, rtt, sendAllowanceBytes } = this.path;
     if (sendAllowanceBytes < MIN_DATAGRAM_BYTES) return 0;
     if (this.#probesAllowed > 0) return MIN_DATAGRAM_BYTES;
@@ -374,7 +379,8 @@ export class Link {
   /** While there is much to send, one larger datagram finds out whether the path carries it. */
   #mtuProbe(nowMs: number): Transmit | undefined {
     const size = this.path.probeBytes;
-    if (size === undefined || this.#mtuProbeInFlight || this.#first !== undefined) return undefined;
+    if (size === undefined || this.#mtuProbeInFlight || this.#first !== undefined || this.#quiet)
+      return undefined;
     if (!this.confirmed || !this.path.trusted || this.sent.bytesInFlight === 0 || !this.#outbox.hasBulk)
       return undefined;
     this.#mtuProbeInFlight = true;
