@@ -173,6 +173,11 @@ export class Endpoint {
   }
 
   #onInit(remoteSession: number, datagram: Uint8Array, from: PathAddress, nowMs: number): void {
+    // The network has doubled it: the session exists, and a second one of the same id could not be told apart.
+    if (this.#sessions.byRemoteId(remoteSession) !== undefined) {
+      this.stats.datagramsDropped++;
+      return;
+    }
     const localSession = this.#context.freshId();
     const acceptance = this.#options.protection.accept(datagram, remoteSession, localSession);
     const frames = acceptance && decodeFrames(acceptance.opened.frames);
