@@ -3,8 +3,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { constants, copyFile, link, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { atExit } from './cleanup.ts';
 import { EXIT } from './exit-codes.ts';
 import { CliError, isErrnoException } from './failure.ts';
@@ -22,50 +23,71 @@ interface Holder {
  * @throws CliError FOLDER_IN_USE when a living process holds it.
  */
 export async function lockFolder(folder: string): Promise<AsyncDisposable> {
-  const path = join(folder, LOCK_NAME);
+  const taken = await takeLock(join(folder, LOCK_NAME));
+  if (!('heldBy' in taken)) return taken;
+  throw new CliError(`the folder ${quoteName(folder)} is in use: process ${taken.heldBy.pid} holds it`, {
+    code: 'FOLDER_IN_USE',
+    exitCode: EXIT.other,
+    next: 'stop that process, or give this node a folder of its own with --dir',
+  });
+}
+
+/** The lock at `path`, or the living process that holds it. */
+async function takeLock(path: string): Promise<AsyncDisposable | { readonly heldBy: Holder }> {
   const mine = `${path}.${randomBytes(8).toString('hex')}`;
   const holder: Holder = { pid: process.pid, startedAt: await startOf(process.pid) };
   // Written aside and linked: whoever sees the lock sees who holds it.
   await writeFile(mine, `${JSON.stringify(holder)}\n`, { flag: 'wx' });
   try {
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    for (;;) {
       if (await tryLink(mine, path)) return held(path);
       const current = await readHolder(path);
-      if (current !== 'gone') await evictUnlessAlive(path, current, folder);
+      if (current === 'gone') continue;
+      if (await isAlive(current)) return { heldBy: current as Holder };
+      await evictDead(path);
     }
   } finally {
     await rm(mine, { force: true });
   }
-  throw inUse(folder, 'other processes are fighting for it');
 }
 
 function held(path: string): AsyncDisposable {
   const guard = atExit(() => rmSync(path, { force: true }));
   return {
     async [Symbol.asyncDispose](): Promise<void> {
-      guard[Symbol.dispose]();
       await rm(path, { force: true });
+      guard[Symbol.dispose]();
     },
   };
 }
 
-/** Removes a lock whose holder is gone. Somebody else may do the same at this moment. */
-async function evictUnlessAlive(path: string, current: Holder | 'unreadable', folder: string): Promise<void> {
-  if (current !== 'unreadable' && (await isAlive(current))) {
-    throw inUse(folder, `process ${current.pid} holds it`);
+/**
+ * Removes the lock at `path` if its holder is still a dead one. Only who holds the lock's own lock may do that: what
+ * has been found dead may be somebody's living lock a moment later.
+ */
+async function evictDead(path: string): Promise<void> {
+  const right = await takeLock(`${path}.evict`);
+  if ('heldBy' in right) {
+    // Another process, or another part of this one, is doing it: it takes a few file operations.
+    await setTimeout(EVICTION_MS);
+    return;
   }
-  const aside = `${path}.${randomBytes(8).toString('hex')}`;
-  if (!(await succeeds(rename(path, aside)))) return;
-  const moved = await readHolder(aside);
-  // Between our look and our rename another process may have evicted the dead one and taken the lock.
-  const isAnothers = typeof moved === 'object' && (await isAlive(moved));
-  if (isAnothers) await succeeds(link(aside, path));
-  await rm(aside, { force: true });
+  try {
+    const current = await readHolder(path);
+    if (current !== 'gone' && !(await isAlive(current))) await rm(path, { force: true });
+  } finally {
+    await right[Symbol.asyncDispose]();
+  }
 }
 
 async function tryLink(mine: string, path: string): Promise<boolean> {
   try {
-    await link(mine, path);
+    await link(mine, path).catch((error: unknown) => {
+      // FAT and some network file systems have no links; there a reader may see the lock half written for a moment.
+      if (isErrnoException(error) && NO_LINKS.has(error.code))
+        return copyFile(mine, path, constants.COPYFILE_EXCL);
+      throw error;
+    });
     return true;
   } catch (error) {
     if (isErrnoException(error) && error.code === 'EEXIST') return false;
@@ -90,7 +112,9 @@ async function readHolder(path: string): Promise<Holder | 'unreadable' | 'gone'>
   return 'unreadable';
 }
 
-async function isAlive({ pid, startedAt }: Holder): Promise<boolean> {
+async function isAlive(holder: Holder | 'unreadable'): Promise<boolean> {
+  if (holder === 'unreadable') return false;
+  const { pid, startedAt } = holder;
   try {
     process.kill(pid, 0);
   } catch (error) {
@@ -119,23 +143,9 @@ async function startOf(pid: number): Promise<string | null> {
   }
 }
 
-async function succeeds(operation: Promise<unknown>): Promise<boolean> {
-  return operation.then(
-    () => true,
-    () => false,
-  );
-}
-
-function inUse(folder: string, why: string): CliError {
-  return new CliError(`the folder ${quoteName(folder)} is in use: ${why}`, {
-    code: 'FOLDER_IN_USE',
-    exitCode: EXIT.other,
-    next: 'stop that process, or give this node a folder of its own with --dir',
-  });
-}
-
+const NO_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 const LOCK_NAME = 'node.lock';
-const ATTEMPTS_MAX = 10;
+const EVICTION_MS = 5;
 /** Fields of /proc/PID/stat, counted from the one after the command's name. */
 const STAT_STATE = 0;
 const STAT_START_TIME = 19;

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { base32Decode } from '../base/base32.ts';
+import { formatPeerAddress, parsePeerAddress } from '../transport/address.ts';
+import { RpcError } from '../transport/error.ts';
 import { fileProblem, isErrnoException, usageError } from './failure.ts';
 import type { CliEnv } from './io.ts';
 import { quoteName } from './units.ts';
@@ -65,7 +67,7 @@ export function parseGrid(text: string, path: string): Grid {
     throw gridError(path, line, `${syntaxError.message} (column ${col})`, 'correct the YAML or JSON');
   }
 
-  const result = v.safeParse(GRID_SCHEMA, document.toJS(), { abortPipeEarly: true });
+  const result = v.safeParse(GRID_SCHEMA, plainValue(document, path), { abortPipeEarly: true });
   if (!result.success) {
     const [issue] = result.issues;
     const steps = (issue.path ?? []).map((item) => item.key as string | number);
@@ -93,9 +95,10 @@ const EXAMPLE = 'write "servers:" and below it a line "  - nm://HOST:PORT" for e
 const ADDRESS_SCHEMA = v.pipe(
   v.string(({ received }) => `is ${received}, not an address${SEPARATOR}write it as nm://HOST:PORT`),
   v.check(
-    isAddress,
+    (text) => normalAddress(text) !== undefined,
     ({ input }) => `is ${JSON.stringify(input)}, not an address${SEPARATOR}${addressAdvice(input)}`,
   ),
+  v.transform((text) => normalAddress(text)!),
 );
 
 const SERVER_SCHEMA = v.pipe(
@@ -153,16 +156,29 @@ function seedProblem(): string {
   return `is no base32${SEPARATOR}write it as the server's announcement has it, in the letters a to z and 2 to 7, or leave it out`;
 }
 
-function isAddress(text: string): boolean {
-  if (!text.startsWith('nm://') || !URL.canParse(text)) return false;
-  const { hostname, port, pathname, search, hash } = new URL(text);
-  return hostname !== '' && Number(port) > 0 && pathname + search + hash === '';
+/** In one form for each server, so that one listed twice is seen; undefined when it is no address. */
+function normalAddress(text: string): string | undefined {
+  try {
+    return formatPeerAddress(parsePeerAddress(text));
+  } catch (error) {
+    if (error instanceof RpcError) return undefined;
+    throw error;
+  }
 }
 
 function addressAdvice(text: string): string {
   if (/^[\w.-]+:\d+$/.test(text)) return `write nm://${text}`;
   if (/^nm:\/\/[^:/]+$/.test(text)) return `add the port, as in ${text}:4820`;
   return 'write it as "nevermind node" prints it: nm://HOST:PORT';
+}
+
+function plainValue(document: Document, path: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    // Aliases of aliases of aliases: the library stops when they become too many.
+    throw gridError(path, 1, String(error), 'write the servers without aliases');
+  }
 }
 
 /** `servers[2].address`. */

@@ -2,7 +2,7 @@
 // grid client knows. A second transport is a second case here.
 
 import type { Random } from '../base/random.ts';
-import { createEndpoint } from '../index.ts';
+import { createEndpoint, systemRandom } from '../datagram/create-endpoint.ts';
 import { RemoteStorageServer } from '../storage/remote-server.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -41,7 +41,7 @@ export async function connectGrid(grid: Grid): Promise<GridConnection> {
         ),
     ),
     transport,
-    random: cryptoRandom,
+    random: systemRandom,
     [Symbol.asyncDispose]: () => transport.close(),
   };
 }

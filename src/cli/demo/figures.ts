@@ -23,6 +23,8 @@ export function renderTable(figures: DemoFigures, silent: number, colour: boolea
     head: ['', 'healthy', 'silent', 'ratio', 'promised'],
     colAligns: ['left', 'right', 'right', 'right', 'right'],
     style,
+    // No rules between the rows.
+    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
   });
   const { healthyGetMs, silentGetMs, lostMidwayGetMs, putMs, putWithLossMs } = figures;
   table.push(

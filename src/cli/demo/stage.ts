@@ -110,11 +110,21 @@ export class Stage implements Disposable {
   get noticedAfterMs(): ReadonlyMap<FleetNode, number | undefined> {
     const gone = this.#members.filter((member) => member.gone !== undefined);
     return new Map(
-      gone.map(({ node, noticedAtMs, gone }) => [
-        node,
-        noticedAtMs === undefined ? undefined : noticedAtMs - gone!.atMs,
-      ]),
+      gone
+        .toSorted((a, b) => a.gone!.atMs - b.gone!.atMs)
+        .map(({ node, noticedAtMs, gone }) => [
+          node,
+          noticedAtMs === undefined ? undefined : noticedAtMs - gone!.atMs,
+        ]),
     );
+  }
+
+  /** One put and one get that nobody counts and no chart shows. @param source more than fits in a capability. */
+  async rehearse(source: UploadSource): Promise<void> {
+    const { capability } = await this.put('rehearsing', source, this.#options.plan.happy);
+    await this.get('rehearsing', capability, await digestOf(source.read()));
+    this.#phases.length = 0;
+    for (const { server } of this.#members) server.requests.length = 0;
   }
 
   /** Uploads under a fresh random key, so that no share is there already. */
@@ -170,7 +180,9 @@ export class Stage implements Disposable {
     try {
       const result = await run(AbortSignal.any([signal, limit.signal]));
       const endedAtMs = clock.now();
-      this.#phases.push({ title, startedAtMs, endedAtMs });
+      const goneCount = this.#members.filter(({ gone }) => gone !== undefined).length;
+      const note = goneCount === 0 ? 'all there' : `${goneCount} silent`;
+      this.#phases.push({ title: operation === 'write' ? 'put' : 'get', note, startedAtMs, endedAtMs });
       this.#usualCount.set(operation, countOf());
       if (loss?.when === 'midway' && lost.length === 0) throw nothingLost(title);
       return { ...result, elapsedMs: endedAtMs - startedAtMs, lost };

@@ -19,9 +19,10 @@ export interface TimelineRow {
   readonly gone?: { readonly atMs: number; readonly how: 'stopped' | 'killed' } | undefined;
 }
 
-/** A stretch of time with a title; what happens between phases is not shown. */
+/** A stretch of time, headed by a title, a note and its length; what happens between phases is not shown. */
 export interface TimelinePhase {
   readonly title: string;
+  readonly note: string;
   readonly startedAtMs: number;
   readonly endedAtMs: number;
 }
@@ -33,7 +34,7 @@ export interface Timeline {
 }
 
 /**
- * Draws the timeline in at most `columns` (but never less than the titles need). Nodes that went come first, in the
+ * Draws the timeline in at most `columns` (but never less than the heads of the phases need). Nodes that went come first, in the
  * order in which they did: the staircase of darkness, and below it those who take over.
  */
 export function renderTimeline(
@@ -52,15 +53,15 @@ export function renderTimeline(
   const line = (label: string, cells: readonly string[]): string =>
     [label.padEnd(labelWidth), ' ', ...cells.map((cell) => separator + cell)].join('').trimEnd();
 
-  const head = [
+  const head = (style: Style, textOf: (phase: TimelinePhase) => string): string =>
     line(
       '',
-      scales.map(({ phase, width }) => paint('bold', phase.title.padEnd(width))),
-    ),
-    line(
-      '',
-      scales.map(({ phase, width }) => paint('dim', durationOf(phase).padEnd(width))),
-    ),
+      scales.map(({ phase, width }) => paint(style, textOf(phase).padEnd(width))),
+    );
+  const heads = [
+    head('bold', ({ title }) => title),
+    head('dim', ({ note }) => note),
+    head('dim', durationOf),
   ];
   const peaks = scales.map((scale) => Math.max(...timeline.rows.flatMap((row) => loads(row, scale))));
   const rows = byDeparture(timeline.rows).map((row) =>
@@ -69,7 +70,7 @@ export function renderTimeline(
       scales.map((scale, index) => paintCells(cells(row, scale, peaks[index]!), paint)),
     ),
   );
-  return [...head, ...rows, legend(paint)].join('\n');
+  return [...heads, ...rows, legend(paint)].join('\n');
 }
 
 type Style = Parameters<typeof styleText>[0];
@@ -90,9 +91,11 @@ type Cell =
   | { readonly kind: 'asked in vain' }
   | { readonly kind: 'dark' };
 
-/** Each phase gets what its title needs, and of the rest a part as large as its part of the time. */
+/** Each phase gets what its head needs, and of the rest a part as large as its part of the time. */
 function layOut(phases: readonly TimelinePhase[], columns: number): Scale[] {
-  const least = phases.map((phase) => Math.max(phase.title.length, durationOf(phase).length) + 1);
+  const least = phases.map(
+    (phase) => Math.max(...[phase.title, phase.note, durationOf(phase)].map((text) => text.length)) + 1,
+  );
   const spare = Math.max(0, columns - sum(least));
   const wholeMs = sum(phases.map(lengthMs));
   return phases.map((phase, index) => ({
@@ -183,15 +186,16 @@ function look(cell: Cell): { readonly glyph: string; readonly style: Style | und
   }
 }
 
+/** In two lines, so that it fits where the chart does. */
 function legend(paint: Paint): string {
-  const entries: readonly (readonly [Cell, string])[] = [
-    [{ kind: 'idle' }, 'there, not needed'],
-    [{ kind: 'stopped' }, 'SIGSTOP'],
-    [{ kind: 'killed' }, 'SIGKILL'],
-    [{ kind: 'asked in vain' }, 'asked, no answer'],
+  const entry = (cell: Cell, meaning: string): string => `${paintCells([cell], paint)} ${meaning}`;
+  const idle = entry({ kind: 'idle' }, 'there, not needed');
+  const marks = [
+    entry({ kind: 'stopped' }, 'SIGSTOP'),
+    entry({ kind: 'killed' }, 'SIGKILL'),
+    entry({ kind: 'asked in vain' }, 'asked, no answer'),
   ];
-  const shown = entries.map(([cell, meaning]) => `${paintCells([cell], paint)} ${meaning}`);
-  return `${paint('green', LEVELS.join(''))} few to many requests answered   ${shown.join('   ')}`;
+  return `${paint('green', LEVELS.join(''))} few to many requests answered   ${idle}\n${marks.join('   ')}`;
 }
 
 function durationOf(phase: TimelinePhase): string {

@@ -1,0 +1,136 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { EXIT } from '../../src/cli/exit-codes.ts';
+import { CliError } from '../../src/cli/failure.ts';
+import { loadGrid, parseGrid } from '../../src/cli/grid-file.ts';
+import { testFolder } from './cli-fixture.ts';
+
+function refusal(text: string): CliError {
+  try {
+    parseGrid(text, 'grid.yaml');
+  } catch (error) {
+    if (error instanceof CliError) return error;
+    throw error;
+  }
+  throw new Error(`this was read: ${text}`);
+}
+
+describe('a grid file', () => {
+  test('lists addresses', () => {
+    const { servers } = parseGrid('servers:\n  - nm://10.0.0.1:4820\n  - nm://nas.local:4821\n', 'grid.yaml');
+    expect(servers).toEqual([
+      { address: 'nm://10.0.0.1:4820', permutationSeed: undefined },
+      { address: 'nm://nas.local:4821', permutationSeed: undefined },
+    ]);
+  });
+
+  test('may be JSON, indented with tabs', () => {
+    const text = JSON.stringify(
+      { servers: ['nm://[::1]:4820', { address: 'nm://10.0.0.1:4820' }] },
+      null,
+      '\t',
+    );
+    expect(parseGrid(text, 'grid.json').servers.map(({ address }) => address)).toEqual([
+      'nm://[::1]:4820',
+      'nm://10.0.0.1:4820',
+    ]);
+  });
+
+  test('may give a server its place in the permutation', () => {
+    const text = 'servers:\n  - address: nm://10.0.0.1:4820\n    permutation-seed-base32: MFRGG\n';
+    expect(parseGrid(text, 'grid.yaml').servers[0]!.permutationSeed).toEqual(new Uint8Array([97, 98, 99]));
+  });
+
+  test('is as the example in its documentation', async () => {
+    const documentation = await readFile(new URL('../../spec/grid-file.md', import.meta.url), 'utf8');
+    const examples = [...documentation.matchAll(/```(?:yaml|json)\n([\s\S]*?)```/g)].map(
+      (match) => match[1]!,
+    );
+    expect(examples.length).toBeGreaterThanOrEqual(2);
+    for (const example of examples) expect(parseGrid(example, 'spec/grid-file.md').servers).not.toEqual([]);
+  });
+});
+
+describe('a grid file that cannot be used', () => {
+  test.each([
+    ['', 'the list "servers" is missing', 1],
+    ['- nm://10.0.0.1:1\n', 'the list "servers" is missing', 1],
+    ['# none yet\nservers: []\n', 'servers is empty', 2],
+    ['servers: nm://10.0.0.1:1\n', 'servers is "nm://10.0.0.1:1", not a list', 1],
+    ['servers:\n', 'servers is null, not a list', 1],
+    [
+      'servers:\n  - nm://10.0.0.1:1\n  - 10.0.0.2:4820\n',
+      'servers[1] is "10.0.0.2:4820", not an address',
+      3,
+    ],
+    ['servers:\n  - nm://10.0.0.1\n', 'servers[0] is "nm://10.0.0.1", not an address', 2],
+    ['servers:\n  - nm://10.0.0.1:99999\n', 'servers[0] is "nm://10.0.0.1:99999", not an address', 2],
+    ['servers:\n  - 7\n', 'a server is 7', 2],
+    ['servers:\n  -\n', 'a server is null', 2],
+    ['servers:\n  - adress: nm://10.0.0.1:1\n', 'a server has no "address"', 2],
+    ['servers:\n  - address: 4820\n', 'servers[0].address is 4820, not an address', 2],
+    ['servers:\n  - address: nm://10.0.0.1:1\n    seed: aa\n', 'unknown field "seed"', 3],
+    ['servers:\n  - address: nm://a:1\n    permutation-seed-base32: "0"\n', 'is no base32', 3],
+    ['servers:\n  - nm://a:1\nnodes: 3\n', 'unknown field "nodes"', 3],
+    [
+      'servers:\n  - nm://a:1\n  - nm://b:1\n  - nm://a:1/\n',
+      'nm://a:1 is listed twice, here and on line 2',
+      4,
+    ],
+  ])('%j: %s, line %d', (text, problem, line) => {
+    const error = refusal(text);
+    expect(error.message).toContain(problem);
+    expect(error.message).toMatch(new RegExp(`^grid\\.yaml, line ${line}: `));
+    expect(error.next).toBeTruthy();
+    expect(error.exitCode).toBe(EXIT.usage);
+  });
+
+  test('tells the column of broken YAML and of broken JSON', () => {
+    expect(refusal('servers: [nm://a:1\n').message).toMatch(/^grid\.yaml, line \d+: .*column \d+/);
+    expect(refusal('{"servers": ["nm://a:1"]\n').message).toMatch(/^grid\.yaml, line \d+: .*column \d+/);
+  });
+
+  test('says what to write for an address that is nearly right', () => {
+    expect(refusal('servers: [10.0.0.2:4820]').next).toBe('write nm://10.0.0.2:4820');
+    expect(refusal('servers: ["nm://nas.local"]').next).toContain('nm://nas.local:4820');
+  });
+
+  test('is not blown up by aliases that multiply', () => {
+    const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]', ...'bcdefghi'].map((line, index, lines) =>
+      index === 0 ? line : `${line}: &${line} [${Array(9).fill(`*${lines[index - 1]![0]}`)}]`,
+    );
+    expect(() => parseGrid(`${bomb.join('\n')}\nservers: *i\n`, 'grid.yaml')).toThrow(CliError);
+  });
+});
+
+describe('the grid file that is used', () => {
+  test('is that of the flag, else of the environment, else of the XDG folder', async () => {
+    const folder = await testFolder();
+    await mkdir(join(folder, 'nevermind'));
+    for (const [name, host] of [
+      ['flag.yaml', 'flag'],
+      ['environment.yaml', 'environment'],
+      ['nevermind/grid.yaml', 'xdg'],
+    ] as const) {
+      await writeFile(join(folder, name), `servers: [nm://${host}:1]`);
+    }
+    const env = { XDG_CONFIG_HOME: folder, NEVERMIND_GRID: join(folder, 'environment.yaml') };
+    const used = async (...args: Parameters<typeof loadGrid>): Promise<string> =>
+      (await loadGrid(...args)).servers[0]!.address;
+    expect(await used(join(folder, 'flag.yaml'), env)).toBe('nm://flag:1');
+    expect(await used(undefined, env)).toBe('nm://environment:1');
+    expect(await used(undefined, { XDG_CONFIG_HOME: folder })).toBe('nm://xdg:1');
+  });
+
+  test('is missed with a word on all the places where it may be', async () => {
+    const error = await loadGrid(undefined, { HOME: await testFolder() }).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(CliError);
+    expect((error as CliError).next).toMatch(/--grid FILE.*NEVERMIND_GRID.*\.config\/nevermind\/grid\.yaml/);
+  });
+
+  test('that is named but not there is an error, not a reason to look elsewhere', async () => {
+    const named = loadGrid(undefined, { NEVERMIND_GRID: '/nonexistent/grid.yaml' });
+    await expect(named).rejects.toThrow('no such file or folder: /nonexistent/grid.yaml');
+  });
+});
