@@ -162,8 +162,8 @@ export class LateWatch<Subject = undefined> {
     this.#timer = clock.setTimer(Math.max(1, atMs - clock.now()), () => {
       const lagMs = clock.now() - atMs;
       this.#timerAtMs = Number.POSITIVE_INFINITY;
-      // This process stood still: whatever answers came meanwhile are not read yet, so nobody is to blame.
-      if (lagMs > STALL_MS) for (const question of this.#asked) question.startedAtMs += lagMs;
+      // This process stood still: what answers came meanwhile are not read yet, so nobody is to blame.
+      if (lagMs > STALL_MS) for (const question of this.#asked) question.startedAtMs += lagMs + STALL_MS;
       this.#check();
     });
   }
@@ -200,5 +200,5 @@ const STEPS: readonly { lateness: Lateness; factor: number; leastMs: number }[] 
 const LATE_FACTOR = 4;
 const SAMPLES_PER_SERVER = 4;
 
-/** A timer that fires so much too late means that this process, or the machine, was stopped. */
+/** A timer that fires so much too late means that this process was stopped; the time that it then gets to read. */
 const STALL_MS = 100;

@@ -185,12 +185,11 @@ export class Placement {
 
   get state(): PlacementState {
     const open = this.#desks.flatMap(({ asking }) => (asking === undefined ? [] : [asking]));
-    const unplaced = [...this.#wanted.keys()].filter((share) => !this.#isPlaced(share));
+    const matched = maximumMatching(this.existing);
+    const isSought = (share: number) =>
+      this.#wanted.has(share) && !this.#grants.has(share) && !matched.has(share);
     const waitsFor = (limit: Lateness) =>
-      open.some(
-        ({ shares, question }) =>
-          !isAtLeast(question.lateness, limit) && shares.some((share) => unplaced.includes(share)),
-      );
+      open.some(({ shares, question }) => !isAtLeast(question.lateness, limit) && shares.some(isSought));
     if (waitsFor('very late')) return 'working';
     if (reaches(this.#options.goal, this.holdings)) return 'placed';
     // Short of the goal anybody's answer helps, also one for a share that has a place by now.

@@ -69,6 +69,11 @@ export class Lane {
     return this.#state === 'closed';
   }
 
+  /** Closed or dropped: nothing more happens here. */
+  get isOver(): boolean {
+    return this.#state === 'closed' || this.#state === 'dropped';
+  }
+
   /** Takes bytes of the share; `bytes` must not be written to any more. */
   enqueue(offset: number, bytes: Uint8Array): void {
     if (this.#state !== 'writing') return;

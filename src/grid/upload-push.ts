@@ -108,7 +108,7 @@ export class Push {
   async close(): Promise<void> {
     this.#failure ??= { error: new Error('the push is over') };
     for (const lane of this.#lanes.values()) {
-      if (lane.isClosed) continue;
+      if (lane.isOver) continue;
       const { shareNumber, server } = lane.grant;
       const reason = `had not finished ${seconds(lane.waitingMs)} after it was asked, when enough others had`;
       this.replaced.push({ shareNumber, from: server.name, to: undefined, reason });

@@ -53,7 +53,9 @@ export class MemoryServer implements StorageServer {
   #thawed: (() => void)[] = [];
   /** Called at the beginning of each operation. */
   onAsked: (asked: Asked) => void = () => {};
-  readOnly = false;
+  readOnly: boolean = false;
+  /** It may have missed that it was told to forget something. */
+  wasFrozen: boolean = false;
 
   constructor(name: string, clock: Clock) {
     this.name = name;
@@ -63,6 +65,7 @@ export class MemoryServer implements StorageServer {
 
   freeze(): void {
     this.#frozen = true;
+    this.wasFrozen = true;
   }
 
   thaw(): void {

@@ -1,0 +1,157 @@
+import { describe, expect, test } from 'vitest';
+import { isAtLeast, LateWatch, type Question } from '../../src/grid/late-watch.ts';
+import { VirtualClock } from '../../src/sim/clock.ts';
+import { MemoryServer } from './memory-server.ts';
+
+function setUp(serverCount = 6) {
+  const clock = new VirtualClock();
+  const raised: string[] = [];
+  const watch = new LateWatch<string>({
+    clock,
+    floorMs: 100,
+    unknownMs: 500,
+    onLate: ({ subject, lateness }) => raised.push(`${subject} ${lateness} @${clock.now()}`),
+  });
+  const servers = Array.from({ length: serverCount }, (_, i) => new MemoryServer(`s${i}`, clock));
+  const ask = (i: number, subject = `q${i}`): Question<string> => watch.ask(servers[i]!, subject);
+  /** Asks and lets the answer come after `ms`. */
+  const answerAfter = (i: number, ms: number) => {
+    const question = ask(i);
+    clock.setTimer(ms, question.answered);
+    return question;
+  };
+  return { clock, raised, watch, ask, answerAfter };
+}
+
+describe('LateWatch', () => {
+  test('finds late who takes four times as long as the middle one of the others', async () => {
+    const { clock, raised, ask, answerAfter } = setUp();
+    for (const [i, ms] of [30, 40, 50, 60, 70].entries()) answerAfter(i, ms);
+    ask(5);
+    await clock.run();
+    expect(raised).toEqual(['q5 late @200', 'q5 very late @500', 'q5 hopeless @3000']);
+  });
+
+  test('finds nobody late before the floor, however quick the others are', async () => {
+    const { clock, raised, ask, answerAfter } = setUp();
+    for (let i = 0; i < 5; i++) answerAfter(i, 1);
+    ask(5);
+    await clock.run({ forMs: 300 });
+    expect(raised).toEqual(['q5 late @100', 'q5 very late @250']);
+  });
+
+  test('knows nothing as long as most of the others are silent', async () => {
+    const { clock, raised, ask, answerAfter } = setUp();
+    for (let i = 0; i < 4; i++) ask(i);
+    answerAfter(4, 1);
+    answerAfter(5, 1);
+    await clock.run({ forMs: 499 });
+    expect(raised).toEqual([]);
+    await clock.run({ forMs: 1 });
+    expect(raised).toEqual(['q0 late @500', 'q1 late @500', 'q2 late @500', 'q3 late @500']);
+  });
+
+  test('does not punish a far server for being far, nor let it excuse a silent one', async () => {
+    const { clock, raised, ask, answerAfter } = setUp();
+    answerAfter(0, 10);
+    answerAfter(1, 10);
+    answerAfter(2, 10);
+    answerAfter(3, 90);
+    await clock.run({ forMs: 95 });
+    expect(raised).toEqual([]);
+    ask(5);
+    await clock.run({ forMs: 100 });
+    expect(raised).toEqual(['q5 late @195']);
+  });
+
+  test('does not count a server against itself', async () => {
+    const { clock, raised, ask, answerAfter } = setUp(3);
+    for (let i = 0; i < 3; i++) answerAfter(i, i === 0 ? 80 : 10);
+    await clock.run({ forMs: 90 });
+    ask(0);
+    await clock.run({ forMs: 100 });
+    expect(raised).toEqual(['q0 late @190']);
+  });
+
+  test('takes the word of the transport for overdue at once, and once only', async () => {
+    const { clock, raised, ask, answerAfter } = setUp();
+    for (let i = 0; i < 5; i++) answerAfter(i, 10);
+    const question = ask(5);
+    clock.setTimer(20, question.overdue);
+    clock.setTimer(30, question.overdue);
+    await clock.run({ forMs: 200 });
+    expect(raised).toEqual(['q5 overdue @20', 'q5 late @100']);
+    expect(question.lateness).toBe('late');
+    question.overdue();
+    expect(question.lateness).toBe('late');
+  });
+
+  test('becomes stricter with what was asked before, as the others answer', async () => {
+    const { clock, raised, ask, answerAfter } = setUp(3);
+    ask(0);
+    answerAfter(1, 300);
+    answerAfter(2, 300);
+    await clock.run({ forMs: 600 });
+    expect(raised).toEqual([]);
+    for (let i = 0; i < 4; i++) answerAfter(2, 10);
+    await clock.run({ forMs: 20 });
+    expect(raised).toEqual(['q0 late @610', 'q0 very late @610']);
+  });
+
+  test('gives a question twice the time of those that wait already, when there is nothing to compare with', async () => {
+    const { clock, raised, ask } = setUp();
+    ask(0);
+    await clock.run({ forMs: 500 });
+    ask(1);
+    await clock.run({ forMs: 999 });
+    expect(raised).toEqual(['q0 late @500', 'q0 very late @1250']);
+    await clock.run({ forMs: 1 });
+    expect(raised.at(-1)).toBe('q1 late @1500');
+  });
+
+  test('blames nobody when this process stood still', async () => {
+    let nowMs = 0;
+    const timers: { atMs: number; fire: () => void }[] = [];
+    const clock = {
+      now: () => nowMs,
+      setTimer: (delayMs: number, fire: () => void) => {
+        const timer = { atMs: nowMs + delayMs, fire };
+        timers.push(timer);
+        return { cancel: () => void timers.splice(timers.indexOf(timer), 1) };
+      },
+    };
+    const raised: string[] = [];
+    const watch = new LateWatch<undefined>({
+      clock,
+      floorMs: 100,
+      unknownMs: 500,
+      onLate: ({ lateness }) => raised.push(lateness),
+    });
+    const question = watch.ask(new MemoryServer('s', clock), undefined);
+    nowMs = 60_000;
+    timers.shift()!.fire();
+    expect(raised).toEqual([]);
+    expect(question.ageMs()).toBe(400);
+    nowMs += 100;
+    timers.shift()!.fire();
+    expect(raised).toEqual(['late']);
+  });
+
+  test('keeps no timer when nothing is open', async () => {
+    const { clock, watch, ask, answerAfter } = setUp();
+    for (let i = 0; i < 5; i++) answerAfter(i, 10);
+    await clock.run({ forMs: 20 });
+    expect(clock.armedTimers).toBe(0);
+    ask(1).dropped();
+    expect(clock.armedTimers).toBe(0);
+    ask(2);
+    watch.close();
+    expect(clock.armedTimers).toBe(0);
+  });
+
+  test('levels are in order', () => {
+    expect(isAtLeast('very late', 'late')).toBe(true);
+    expect(isAtLeast('overdue', 'late')).toBe(false);
+    expect(isAtLeast('due', 'due')).toBe(true);
+  });
+});
