@@ -160,9 +160,7 @@ export class ShareReader {
     const to = layout.uriExtensionOffset + FRAMED_URI_EXTENSION_BYTES_MAX;
     if (to - from > TREES_BYTES_MAX)
       throw new CorruptShareError('its header claims impossibly large hash trees');
-    const tail =
-      whole?.subarray(from) ??
-      (await this.#readLong(from, to - from, this.#file.treeReads, call));
+    const tail = whole?.subarray(from) ?? (await this.#readLong(from, to - from, this.#file.treeReads, call));
     const part = (begin: number, end: number) => tail.subarray(begin - from, end - from);
 
     this.#learnUriExtension(layout, part(layout.uriExtensionOffset, from + tail.length));
