@@ -1,6 +1,7 @@
 // `nevermind node`: one storage server on a folder of this machine, reachable through a transport. Standard
 // output carries its address, one line, and nothing else.
 
+import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiskStorageServer } from '../storage/disk-server.ts';
@@ -21,6 +22,7 @@ export interface NodeOptions {
 
 /** Serves until a signal asks it to stop; to stop when asked is a success. */
 export function node(io: CliIo, options: NodeOptions): Promise<number> {
+  const stop = AbortSignal.any([io.interrupted, parentGone()]);
   const quiet: CliIo = { ...io, interrupted: new AbortController().signal };
   return runVerb(quiet, { name: 'node', afterInterrupt: '' }, async ({ progress }) => {
     progress.startStage('opening the folder');
@@ -38,18 +40,16 @@ export function node(io: CliIo, options: NodeOptions): Promise<number> {
     serveStorage(transport, server);
     progress.stop();
     await writeFully(io.stdout, `${transport.address}\n`);
-    await stopRequest(io.interrupted);
+    if (!stop.aborted) await once(stop, 'abort');
     return { summary: {} };
   });
 }
 
-/** Resolves at a signal, or when the parent that started this process with an IPC channel is gone. */
-async function stopRequest(interrupted: AbortSignal): Promise<void> {
-  if (interrupted.aborted) return;
-  await new Promise<void>((resolve) => {
-    interrupted.addEventListener('abort', () => resolve(), { once: true });
-    if (process.channel) process.once('disconnect', resolve);
-  });
+/** Aborts when the parent that started this process with an IPC channel is gone, however it went. */
+function parentGone(): AbortSignal {
+  const controller = new AbortController();
+  if (process.connected) process.once('disconnect', () => controller.abort());
+  return controller.signal;
 }
 
 async function makeFolder(folder: string): Promise<void> {

@@ -73,19 +73,27 @@ export async function testFolder(): Promise<string> {
   return folder;
 }
 
-/** Starts the executable as a process of its own; it is killed when the test is over. */
-export function spawnCli(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
+/** Starts the executable as a process of its own; it is killed when the test, or what `atEnd` means, is over. */
+export function spawnCli(
+  args: readonly string[],
+  options: { env?: Record<string, string>; ipc?: boolean; atEnd?: (kill: () => Promise<void>) => void } = {},
+): ChildProcess {
+  const { env = {}, ipc = false, atEnd = onTestFinished } = options;
   const child = spawn(process.execPath, ['--import', 'tsx', MAIN_FILE, ...args], {
     cwd: ROOT,
     env: { ...process.env, ...env },
+    stdio: ['pipe', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])],
   });
-  onTestFinished(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
-  });
+  atEnd(() => killed(child));
   return child;
+}
+
+/** Kills a process and waits until it is gone. */
+export async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill('SIGKILL');
+  await gone;
 }
 
 /** Waits for a process to end. */

@@ -1,0 +1,99 @@
+// The demonstration itself, with as few nodes as it takes and a small file.
+
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { EXIT } from '../../src/cli/exit-codes.ts';
+import { finished, spawnCli, testFolder } from './cli-fixture.ts';
+
+const TIMEOUT_MS = 90_000;
+
+/** A folder for the demonstration's own files: what is left in it was left behind. */
+async function temporaryFolder(): Promise<string> {
+  const folder = join(await testFolder(), 'tmp');
+  await mkdir(folder);
+  return folder;
+}
+
+/** Command lines of processes that name a folder. */
+async function processesNaming(folder: string): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-eo', 'stat=,args=', '-ww'], { maxBuffer: 2 ** 24 });
+  return stdout.split('\n').filter((line) => line.includes(folder) && !line.startsWith('Z'));
+}
+
+async function leftBehind(folder: string): Promise<{ files: string[]; processes: string[] }> {
+  const files = (await readdir(folder)).filter((name) => name.startsWith('nevermind'));
+  return { files, processes: await processesNaming(folder) };
+}
+
+test('every byte comes back, the summary says how long it took, and nothing is left behind', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const temporary = await temporaryFolder();
+  const file = join(await testFolder(), 'file');
+  const content = Buffer.alloc(300_000, 'demonstration');
+  await writeFile(file, content);
+  const demo = spawnCli(['demo', '--nodes', '5', '--silent', '0', '--file', file, '--json'], {
+    env: { TMPDIR: temporary },
+  });
+  const { exitCode, stdout, stderr } = await finished(demo);
+  expect(stderr).toBe('');
+  expect(exitCode).toBe(EXIT.ok);
+  const lines = stdout.trimEnd().split('\n');
+  for (const line of lines) expect(JSON.parse(line)).toMatchObject({ version: 1 });
+  const ms = expect.any(Number) as number;
+  expect(JSON.parse(lines.at(-1)!)).toMatchObject({
+    type: 'summary',
+    version: 1,
+    ok: true,
+    fileBytes: content.length,
+    putMs: ms,
+    healthyGetMs: ms,
+    silentGetMs: ms,
+    lostMidwayGetMs: ms,
+    putWithLossMs: ms,
+    sha256: createHash('sha256').update(content).digest('hex'),
+  });
+  const lost = lines.map((line) => (JSON.parse(line) as { lost?: string[] }).lost ?? []);
+  expect(lost.flat()).toHaveLength(2);
+  expect(await leftBehind(temporary)).toEqual({ files: [], processes: [] });
+});
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  'stopped by %s in the middle, it takes its nodes and its files with it',
+  { timeout: TIMEOUT_MS },
+  async (signal) => {
+    const temporary = await temporaryFolder();
+    const demo = spawnCli(['demo', '--nodes', '6', '--silent', '1', '--json'], {
+      env: { TMPDIR: temporary },
+    });
+    // One node is stopped already, and does not hear any signal but SIGKILL.
+    for await (const chunk of demo.stdout!.iterator({ destroyOnReturn: false })) {
+      if (String(chunk).includes('get with 2 silent')) break;
+    }
+    expect((await processesNaming(temporary)).length).toBeGreaterThan(0);
+    demo.kill(signal);
+    demo.stdout!.resume();
+    await once(demo, 'exit');
+    expect(demo.exitCode).toBe(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
+    expect(await leftBehind(temporary)).toEqual({ files: [], processes: [] });
+  },
+);
+
+test('a second SIGINT leaves at once and still leaves nothing behind', { timeout: TIMEOUT_MS }, async () => {
+  const temporary = await temporaryFolder();
+  const demo = spawnCli(['demo', '--nodes', '5', '--silent', '0', '--json'], { env: { TMPDIR: temporary } });
+  for await (const chunk of demo.stdout!.iterator({ destroyOnReturn: false })) {
+    if (String(chunk).includes('"stage":"put"')) break;
+  }
+  demo.stdout!.resume();
+  demo.kill('SIGINT');
+  demo.kill('SIGINT');
+  await once(demo, 'exit');
+  expect(demo.exitCode).toBe(EXIT.interrupted);
+  expect(await leftBehind(temporary)).toEqual({ files: [], processes: [] });
+});
