@@ -43,6 +43,10 @@ export class GrantBook {
       else this.#hungry.move(state.entry, message.remainingBytes);
     }
     this.#distribute();
+    // What was promised to senders that have gone must not starve the others: each may always send a little.
+    if (state.entry !== undefined && message.promisedBytes === 0) {
+      this.#grant(grantee, Math.min(message.total, message.granted + this.#config.initialGrantBytes));
+    }
   }
 
   /** The message is complete, or nobody wants it any more. */
@@ -59,19 +63,21 @@ export class GrantBook {
     const { grantAheadBytes, maxGrantedBytes, initialGrantBytes } = this.#config;
     for (let next = this.#hungry.peek(); next !== undefined; next = this.#hungry.peek()) {
       const { message } = next.value;
-      let budget = maxGrantedBytes - this.#promisedBytes;
-      // What was promised to senders that have gone must not starve the others for ever.
-      if (budget < initialGrantBytes && message.promisedBytes === 0) budget = initialGrantBytes;
+      const budget = maxGrantedBytes - this.#promisedBytes;
       const limit = Math.min(message.total, message.arrivedBytes + grantAheadBytes, message.granted + budget);
       if (limit < message.total && limit - message.granted < Math.min(initialGrantBytes, grantAheadBytes / 2))
         return;
-      this.#hungry.remove(next);
-      const state = next.value.grantState!;
-      state.entry = undefined;
-      message.granted = limit;
-      this.#count(state, message.promisedBytes);
-      next.value.sendGrant();
+      this.#grant(next.value, limit);
     }
+  }
+
+  #grant(grantee: Grantee, limit: number): void {
+    const state = grantee.grantState!;
+    if (state.entry !== undefined) this.#hungry.remove(state.entry);
+    state.entry = undefined;
+    grantee.message.granted = limit;
+    this.#count(state, grantee.message.promisedBytes);
+    grantee.sendGrant();
   }
 
   #count(state: { countedBytes: number }, bytes: number): void {
