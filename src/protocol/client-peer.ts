@@ -56,8 +56,12 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
   #attemptsWanted = 0;
   #attemptTimeoutAtMs = Number.POSITIVE_INFINITY;
   #unansweredAttempts = 0;
+  /** What the peer remembers us by. One for each peer: a server behind two addresses sees two clients. */
+  readonly #epoch: number;
   /** What the peer remembers of us is its incarnation; 0 = not known yet. */
   #peerEpoch = 0;
+  /** How much of a request the peer takes before it grants more. */
+  #initialGrantBytes: number;
   #cancelFrame: RangesFrame | undefined;
   #timerEntry: HeapEntry<TimerTarget> | undefined;
 
@@ -65,6 +69,8 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
   constructor(context: EndpointContext, address: PathAddress, ceilingBytes: number) {
     this.#context = context;
     this.path = new Path(address, context.config);
+    this.#epoch = context.freshId();
+    this.#initialGrantBytes = context.config.initialGrantBytes;
     this.responseTimes = new ResponseTimes(context.cohort);
     this.#ceilingBytes = ceilingBytes;
     this.health = new HealthMonitor(context.config);
@@ -90,7 +96,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
 
   /** Starts a call; fails it at once when the peer is silent. */
   start(request: CallRequest, nowMs: number): void {
-    const call = new ClientCall(request, this, this.#context.config.initialGrantBytes, nowMs);
+    const call = new ClientCall(request, this, this.#initialGrantBytes, nowMs);
     this.#context.stats.callsStarted++;
     if (this.health.state === 'silent') {
       this.health.probeSoon(nowMs);
@@ -151,7 +157,9 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     this.#attemptTimeoutAtMs = Number.POSITIVE_INFINITY;
     const newIncarnation = this.#peerEpoch !== 0 && this.#peerEpoch !== hello.epoch;
     this.#peerEpoch = hello.epoch;
+    this.#initialGrantBytes = hello.initialGrantBytes;
     if (newIncarnation) this.#onRestart();
+    for (const { request } of this.#calls.values()) this.#onGrant(request.callId, hello.initialGrantBytes);
 
     const link = new Link(
       this.#context,
@@ -363,7 +371,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
       call.apply('restart');
       call.answer?.release();
       call.answer = undefined;
-      call.message.restart(this.#context.config.initialGrantBytes);
+      call.message.restart(this.#initialGrantBytes);
       this.#outbox.remove(call);
       this.#outbox.queue(call);
     }
@@ -429,7 +437,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
   }
 
   #sendInit(nowMs: number): Transmit {
-    const { slab, protection, config, epoch, sessions } = this.#context;
+    const { slab, protection, config, sessions } = this.#context;
     const localSession = this.#context.freshId();
     const initiation = protection.initiate(localSession);
     const packet = new PacketBuilder(
@@ -438,7 +446,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
       initiation.trailerBytes,
     );
     packet.at = writeHello(packet.buffer, packet.at, {
-      epoch,
+      epoch: this.#epoch,
       knownEpoch: this.#peerEpoch,
       maxDatagramBytes: config.maxDatagramBytes,
       initialGrantBytes: config.initialGrantBytes,

@@ -25,8 +25,6 @@ export interface Pollable {
 
 export interface EndpointContext extends LinkContext {
   readonly config: ProtocolConfig;
-  /** This endpoint's epoch as a client. */
-  readonly epoch: number;
   readonly protection: Protection;
   readonly timers: Heap<TimerTarget>;
   readonly grants: GrantBook;

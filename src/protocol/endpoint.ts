@@ -10,6 +10,7 @@ import type { Random } from '../base/random.ts';
 import type { Protection } from '../session/protection.ts';
 import {
   DATA_HEADER_BYTES,
+  MIN_DATAGRAM_BYTES,
   NO_SESSION_BYTES,
   noSessionDatagram,
   readHeader,
@@ -90,7 +91,6 @@ export class Endpoint {
       config: this.config,
       slab: new Slab(),
       jitter: () => random.float(),
-      epoch: freshId(),
       protection: options.protection,
       timers: this.#timers,
       grants: new GrantBook(this.config),
@@ -173,6 +173,10 @@ export class Endpoint {
   }
 
   #onInit(remoteSession: number, datagram: Uint8Array, from: PathAddress, nowMs: number): void {
+    if (datagram.length < MIN_DATAGRAM_BYTES) {
+      this.stats.datagramsDropped++;
+      return;
+    }
     // The network has doubled it: the session exists, and a second one of the same id could not be told apart.
     if (this.#sessions.byRemoteId(remoteSession) !== undefined) {
       this.stats.datagramsDropped++;

@@ -59,6 +59,8 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
   readonly #settled = new Intervals();
   readonly #ceilingBytes: number;
   #floor = 0;
+  /** How much of an answer the client takes before it grants more. */
+  #initialGrantBytes: number;
   #lastHeardMs = 0;
   #current: Link | undefined;
   #candidates: Link[] = [];
@@ -75,6 +77,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     this.incarnation = context.freshId();
     this.path = new Path(address, context.config);
     this.path.distrust();
+    this.#initialGrantBytes = context.config.initialGrantBytes;
     this.#ceilingBytes = ceilingBytes;
     this.#outbox = new Outbox((outgoing) => this.#onDelivered(outgoing));
   }
@@ -102,6 +105,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
       this.path.distrust();
     }
     this.path.onReceivedBytes(sizeBytes);
+    this.#initialGrantBytes = hello.initialGrantBytes;
     const link = new Link(context, localSession, remoteSession, acceptance.keys, this.path, this.#outbox, {
       acceptance,
       helloBytesMax: HELLO_BYTES_MAX,
@@ -368,7 +372,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     this.#setCallTimer(call, Number.POSITIVE_INFINITY);
     call.arrival?.release();
     call.arrival = undefined;
-    call.answer(status, body, this.#context.config.initialGrantBytes, nowMs);
+    call.answer(status, body, this.#initialGrantBytes, nowMs);
     this.#context.kept.add(call, body.length, () => this.#forgetAnswer(call));
     this.#outbox.queue(call);
     this.#context.touch(this);
