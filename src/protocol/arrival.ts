@@ -1,9 +1,9 @@
 // A request or response that is arriving: its pieces, its grants, and its share of the endpoint's memory.
 
+import type { MemoryBudget } from '../base/memory-budget.ts';
 import { GrantFrame } from './control-frames.ts';
 import type { GrantBook, Grantee } from './grants.ts';
 import { IncomingMessage, type PieceOutcome } from './incoming-message.ts';
-import type { MemoryBudget } from './memory-budget.ts';
 import type { Outbox } from './outbox.ts';
 
 /** What an arriving message draws on. */

@@ -3,20 +3,20 @@
 
 import type { Executed, RpcErrorCode } from '../base/error-code.ts';
 import type { HeapEntry } from '../base/heap.ts';
+import { ResponseTimes } from '../base/response-times.ts';
 import type { Initiation } from '../session/protection.ts';
 import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
 import { decodeFrames, FRAME, type Frame, STATUS, writeHello } from '../wire/frame.ts';
+import { parseErrorBody } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
 import { type CallRequest, ClientCall, type ClientCallOwner } from './client-call.ts';
 import { type EndpointContext, type Pollable, setTimer, type TimerTarget } from './context.ts';
 import { RangesFrame } from './control-frames.ts';
 import { type Evidence, HealthMonitor, type PeerHealth } from './health.ts';
 import { Link, type Transmit } from './link.ts';
-import { parseErrorBody } from './message.ts';
 import { Outbox, type Outgoing } from './outbox.ts';
 import { PacketBuilder } from './packet-builder.ts';
 import { Path, type PathAddress } from './path.ts';
-import { ResponseTimes } from './response-times.ts';
 import type { SentItem } from './sent-packets.ts';
 import type { AttemptInput, PeerInput } from './session-table.ts';
 

@@ -1,13 +1,13 @@
 // What the parts of one endpoint share: configuration, tables, timers, the list of events. Made by endpoint.ts.
 
 import type { Heap, HeapEntry } from '../base/heap.ts';
+import type { MemoryBudget } from '../base/memory-budget.ts';
+import type { ResponseTimes } from '../base/response-times.ts';
 import type { Protection } from '../session/protection.ts';
 import type { ProtocolConfig } from './config.ts';
 import type { EndpointEvent, EndpointStats } from './events.ts';
 import type { GrantBook } from './grants.ts';
 import type { LinkContext, Transmit } from './link.ts';
-import type { MemoryBudget } from './memory-budget.ts';
-import type { ResponseTimes } from './response-times.ts';
 import type { SessionTable } from './session-table.ts';
 
 /** Something with a time at which it wants to be woken. */

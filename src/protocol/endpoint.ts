@@ -6,7 +6,9 @@
 // gives, and arms one timer for timerAtMs.
 
 import { Heap } from '../base/heap.ts';
+import { MemoryBudget } from '../base/memory-budget.ts';
 import type { Random } from '../base/random.ts';
+import { ResponseTimes } from '../base/response-times.ts';
 import type { Protection } from '../session/protection.ts';
 import {
   DATA_HEADER_BYTES,
@@ -17,6 +19,7 @@ import {
   versionDatagram,
 } from '../wire/datagram.ts';
 import { decodeFrames, STATUS } from '../wire/frame.ts';
+import { type ErrorBody, encodeErrorBody, encodeRequest } from '../wire/message.ts';
 import { ClientPeer } from './client-peer.ts';
 import { DEFAULT_CONFIG, type ProtocolConfig } from './config.ts';
 import type { Pollable, TimerTarget } from './context.ts';
@@ -25,11 +28,8 @@ import { GrantBook } from './grants.ts';
 import type { PeerHealth } from './health.ts';
 import { KeptAnswers } from './kept-answers.ts';
 import type { Transmit } from './link.ts';
-import { MemoryBudget } from './memory-budget.ts';
-import { type ErrorBody, encodeErrorBody, encodeRequest } from './message.ts';
 import { Slab } from './packet-builder.ts';
 import { formatAddress, type PathAddress, sameAddress } from './path.ts';
-import { ResponseTimes } from './response-times.ts';
 import { ServerPeer, type ServerPeerContext } from './server-peer.ts';
 import { SessionTable } from './session-table.ts';
 

@@ -1,12 +1,12 @@
 // What is known of the way to one peer, whichever session is on it: address, round-trip time, congestion window,
 // datagram size, and how much may be sent before the address has proved itself.
 
+import { RttEstimator } from '../base/rtt.ts';
 import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
 import type { ProtocolConfig } from './config.ts';
 import type { CongestionController } from './congestion.ts';
 import { CubicController } from './cubic.ts';
 import { Pacer } from './pacer.ts';
-import { RttEstimator } from './rtt.ts';
 
 /** A UDP address as the protocol sees it: compared and printed, never interpreted. */
 export interface PathAddress {

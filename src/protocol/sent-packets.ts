@@ -2,9 +2,9 @@
 // (RFC 9002, section 6.1). What was in a packet is a list of items that hear of their fate; a lost packet is
 // never sent again, its items are, if they still matter.
 
+import type { RttEstimator } from '../base/rtt.ts';
 import type { IdRange } from '../wire/frame.ts';
 import type { ProtocolConfig } from './config.ts';
-import type { RttEstimator } from './rtt.ts';
 
 /** Something that travels in packets until one of them is acknowledged. */
 export interface SentItem {

@@ -14,13 +14,13 @@ import {
   STATUS,
   writeHello,
 } from '../wire/frame.ts';
+import { type ErrorBody, encodeErrorBody, parseRequest } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
 import { type EndpointContext, type Pollable, setTimer, type TimerTarget } from './context.ts';
 import { CallFrame, RangesFrame } from './control-frames.ts';
 import type { RequestRef } from './events.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import { Link, type Transmit } from './link.ts';
-import { type ErrorBody, encodeErrorBody, parseRequest } from './message.ts';
 import { Outbox, type Outgoing } from './outbox.ts';
 import { Path, type PathAddress, sameAddress } from './path.ts';
 import { ServerCall } from './server-call.ts';

@@ -2,9 +2,9 @@
 // (three later acknowledgements): do they fill the path, and do they share it?
 
 import { describe, expect, test } from 'vitest';
+import { RttEstimator } from '../../src/base/rtt.ts';
 import { CubicController } from '../../src/protocol/cubic.ts';
 import { Pacer } from '../../src/protocol/pacer.ts';
-import { RttEstimator } from '../../src/protocol/rtt.ts';
 import { VirtualClock } from '../../src/sim/clock.ts';
 import { SimNetwork } from '../../src/sim/network.ts';
 import { SeededRandom } from '../../src/sim/random.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ResponseTimes } from '../../src/protocol/response-times.ts';
+import { ResponseTimes } from '../../src/base/response-times.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
 
 const LAN = { smoothedMs: 1, varianceMs: 0.2 };

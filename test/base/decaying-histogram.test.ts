@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { DecayingHistogram } from '../../src/protocol/decaying-histogram.ts';
+import { DecayingHistogram } from '../../src/base/decaying-histogram.ts';
 
 /** A bucket is a third of an octave wide: what comes out is within this factor of what went in. */
 const RESOLUTION = 2 ** (1 / 3);

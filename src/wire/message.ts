@@ -3,7 +3,7 @@
 
 import { Encoder } from 'cbor-x';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
-import { Reader, varintBytes, writeVarint } from '../wire/varint.ts';
+import { Reader, varintBytes, writeVarint } from './varint.ts';
 
 /** Longest method name, in bytes of UTF-8. */
 export const METHOD_BYTES_MAX = 255;
