@@ -1,14 +1,15 @@
 // `nevermind cap`: the capability that a file would get, from the file alone. No grid, no network.
 
 import { capabilityOf } from '../grid/capability-of.ts';
+import { usageError } from './failure.ts';
 import { openSource } from './file-source.ts';
 import type { CliIo } from './io.ts';
-import { checkShareNumbers } from './options.ts';
+import { checkShareNumbers, convergenceSecret } from './options.ts';
 import { runVerb } from './verb.ts';
 
 /** Everything that the capability depends on besides the file. */
 export interface CapOptions {
-  readonly convergence: Uint8Array;
+  readonly convergence?: Uint8Array | undefined;
   readonly needed: number;
   readonly total: number;
   readonly segmentSize: number;
@@ -18,10 +19,17 @@ export interface CapOptions {
 export function cap(io: CliIo, file: string, options: CapOptions): Promise<number> {
   return runVerb(io, { name: 'cap', afterInterrupt: AGAIN }, async ({ progress }) => {
     checkShareNumbers(options);
+    const convergence = convergenceSecret(options.convergence, io.env);
+    if (convergence === undefined) {
+      throw usageError(
+        'no convergence secret: without one the capability is random',
+        'give --convergence BASE64, or set NEVERMIND_CONVERGENCE',
+      );
+    }
     progress.startStage('reading');
     await using source = await openSource(file, io, (spooledBytes) => progress.advance(spooledBytes));
     progress.startStage('hashing and encoding');
-    const { convergence, needed, total, segmentSize } = options;
+    const { needed, total, segmentSize } = options;
     // Read twice, for the key and for the shares.
     let readBytes = 0;
     const watched = {

@@ -16,9 +16,10 @@ export interface CliIo {
   readonly interrupted: AbortSignal;
 }
 
-/** The environment variables that mean something here; commander adds those that stand for an option. */
+/** The environment variables that mean something here. */
 export interface CliEnv {
   readonly NEVERMIND_GRID?: string | undefined;
+  readonly NEVERMIND_CONVERGENCE?: string | undefined;
   /** Set: unexpected errors are shown with their stack. */
   readonly NEVERMIND_DEBUG?: string | undefined;
   readonly XDG_CONFIG_HOME?: string | undefined;

@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError } from 'commander';
 import { usageError } from './failure.ts';
+import type { CliEnv } from './io.ts';
 import { parseBase64, parseBytes, parseCount } from './units.ts';
 
 /** A whole number from `min` to `max`. */
@@ -30,6 +31,17 @@ export function size(min: number, max: number): (text: string) => number {
 export function base64(text: string): Uint8Array {
   const bytes = parseBase64(text);
   if (bytes === undefined) throw new InvalidArgumentError('Give bytes in base64, such as YWJjZA==.');
+  return bytes;
+}
+
+/** The convergence secret of `--convergence`, else of NEVERMIND_CONVERGENCE: a command line is seen by everybody. */
+export function convergenceSecret(flag: Uint8Array | undefined, env: CliEnv): Uint8Array | undefined {
+  const text = env.NEVERMIND_CONVERGENCE;
+  if (flag !== undefined || text === undefined || text === '') return flag;
+  const bytes = parseBase64(text);
+  if (bytes === undefined) {
+    throw usageError('NEVERMIND_CONVERGENCE is not base64', 'set it to bytes in base64, or not at all');
+  }
   return bytes;
 }
 

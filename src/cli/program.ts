@@ -66,13 +66,10 @@ function addPut(program: Command, io: CliIo, finish: Finish): void {
         .argParser(count(1, SHARES_MAX))
         .default(7),
     )
-    .addOption(
-      new Option(
-        '--convergence <base64>',
-        'the same secret and file give the same capability; else it is random',
-      )
-        .argParser(base64)
-        .env('NEVERMIND_CONVERGENCE'),
+    .option(
+      '--convergence <base64>',
+      'a secret: with it the same file gets the same capability, else that is random (env: NEVERMIND_CONVERGENCE)',
+      base64,
     )
     .option('--wait-for-all', 'wait for every share, also those of servers that are late')
     .option('--json', 'JSON lines on standard output, the last one a summary with the capability')
@@ -98,11 +95,10 @@ function addCap(program: Command, io: CliIo, finish: Finish): void {
     .argument('<file>', 'the file, or - for standard input');
   addEncodingOptions(command);
   command
-    .addOption(
-      new Option('--convergence <base64>', 'the secret that makes the capability repeatable')
-        .argParser(base64)
-        .env('NEVERMIND_CONVERGENCE')
-        .makeOptionMandatory(),
+    .option(
+      '--convergence <base64>',
+      'the secret that makes the capability repeatable (env: NEVERMIND_CONVERGENCE)',
+      base64,
     )
     .action(async (file, options) => finish(await (await import('./cap.ts')).cap(io, file, options)));
 }
@@ -137,11 +133,9 @@ function addDemo(program: Command, io: CliIo, finish: Finish): void {
 }
 
 function addGridOption(command: Command): void {
-  command.addOption(
-    new Option(
-      '--grid <file>',
-      'the grid file: which servers there are; else nevermind/grid.yaml in the XDG configuration folder',
-    ).env('NEVERMIND_GRID'),
+  command.option(
+    '--grid <file>',
+    'which servers there are (env: NEVERMIND_GRID; else nevermind/grid.yaml in the XDG configuration folder)',
   );
 }
 

@@ -5,7 +5,7 @@ import { openSource } from './file-source.ts';
 import { loadGrid } from './grid-file.ts';
 import type { CliIo } from './io.ts';
 import { connectGrid } from './network.ts';
-import { checkShareNumbers } from './options.ts';
+import { checkShareNumbers, convergenceSecret } from './options.ts';
 import { formatBytes, formatDuration, formatRate } from './units.ts';
 import { runVerb } from './verb.ts';
 
@@ -25,11 +25,12 @@ export interface PutOptions {
 export function put(io: CliIo, file: string, options: PutOptions): Promise<number> {
   return runVerb(io, { name: 'put', json: options.json, afterInterrupt: AGAIN }, async ({ progress }) => {
     checkShareNumbers(options);
+    const convergence = convergenceSecret(options.convergence, io.env);
     const grid = await loadGrid(options.grid, io.env);
     progress.startStage('reading');
     await using source = await openSource(file, io, (spooledBytes) => progress.advance(spooledBytes));
     await using connection = await connectGrid(grid);
-    const { needed, happy, total, segmentSize, convergence, waitForAll } = options;
+    const { needed, happy, total, segmentSize, waitForAll } = options;
     const result = await upload(source, connection.servers, {
       needed,
       happy,

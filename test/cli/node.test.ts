@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { chmod, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { EXIT } from '../../src/cli/exit-codes.ts';
 import { fakeIo, finished, firstLineOf, run, spawnCli, testFolder } from './cli-fixture.ts';
+
+/** Processes are started, on a machine that may be busy with others. */
+vi.setConfig({ testTimeout: 60_000 });
 
 describe('a storage node', () => {
   test('prints its address first and nothing else, and stops cleanly when asked', async () => {

@@ -13,7 +13,7 @@ describe('a command line that cannot be understood', () => {
     [['put'], "missing required argument 'file'"],
     [['put', 'a', 'b'], 'too many arguments'],
     [['get'], "missing required argument 'capability'"],
-    [['cap', 'file'], "required option '--convergence <base64>' not specified"],
+    [['cap', 'file'], 'give --convergence BASE64'],
     [[...CAP, 'file', '--needed', '0'], 'Give a whole number from 1 to 256.'],
     [[...CAP, 'file', '--total', '257'], 'Give a whole number from 1 to 256.'],
     [[...CAP, 'file', '--segment-size', '1.5'], 'such as 131072 or 128KiB'],
@@ -87,6 +87,17 @@ describe('cap', () => {
       stdout: `${capability}\n`,
       stderr: '',
     });
+  });
+
+  test('takes the secret from the environment too, where no other user sees it', async () => {
+    const path = join(await testFolder(), 'sample');
+    await writeFile(path, Buffer.alloc(100, 'x'));
+    const byFlag = await run([...CAP, path]);
+    const byEnvironment = await run(['cap', path], fakeIo({ env: { NEVERMIND_CONVERGENCE: 'YWFh' } }));
+    expect(byEnvironment).toEqual(byFlag);
+    const wrong = await run(['cap', path], fakeIo({ env: { NEVERMIND_CONVERGENCE: '!' } }));
+    expect(wrong.exitCode).toBe(EXIT.usage);
+    expect(wrong.stderr).toContain('NEVERMIND_CONVERGENCE is not base64');
   });
 
   test('is the same for a file and for standard input', async () => {

@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { EXIT } from '../../src/cli/exit-codes.ts';
 import { fakeIo, finished, firstLineOf, killed, run, spawnCli, testFolder } from './cli-fixture.ts';
 
@@ -75,6 +75,9 @@ function freeze(count: number): void {
     for (const node of frozen) node.kill('SIGCONT');
   });
 }
+
+/** Processes are started, on a machine that may be busy with others. */
+vi.setConfig({ testTimeout: 60_000 });
 
 describe('a file that is put comes back', () => {
   test.each([0, 1, 55, 56, SEGMENT_SIZE_BYTES - 1, SEGMENT_SIZE_BYTES, SEGMENT_SIZE_BYTES + 2, 20_000])(
