@@ -4,7 +4,14 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 const config: ViteUserConfig = defineConfig({
   test: {
     projects: [
-      { test: { name: 'code', include: ['test/**/*.test.ts'], exclude: ['test/tidy/**'] } },
+      {
+        test: {
+          name: 'code',
+          testTimeout: 60_000,
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/tidy/**'],
+        },
+      },
       { test: { name: 'tidy', include: ['test/tidy/**/*.test.ts'] } },
     ],
   },

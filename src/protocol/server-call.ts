@@ -50,6 +50,8 @@ export class ServerCall implements Outgoing, TimerTarget {
   /** The caller gives up then; Infinity = never, or not known yet. */
   deadlineAtMs: number = Number.POSITIVE_INFINITY;
   completeAtMs = 0;
+  /** Sessions in whose first datagram some of it came: a sign of life inside one of them lets it run. */
+  readonly parkedOn: number[] = [];
   workingTold = false;
   queueEntry: HeapEntry<Outgoing> | undefined;
   timerEntry: HeapEntry<TimerTarget> | undefined;

@@ -169,9 +169,8 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     this.#confirmed = true;
     this.#context.stats.sessionsEstablished++;
     for (const call of [...this.#calls.values()]) {
-      if (call.state !== 'parked') continue;
-      call.apply('confirmed');
-      this.#run(call, nowMs);
+      // Only what came by this session: another first datagram may have been a recording.
+      if (call.state === 'parked' && call.parkedOn.includes(link.localSession)) this.#unpark(call, nowMs);
     }
   }
 
@@ -209,13 +208,14 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
           const call = this.#callFor(frame.callId, true, frame.total, frame.data.length, nowMs);
           if (call === undefined) break;
           if (frame.remainingMs > 0) call.deadlineAtMs = nowMs + frame.remainingMs;
-          sound = this.#onRequestPiece(call, 0, frame.total, frame.data, early, nowMs) && sound;
+          sound = this.#onRequestPiece(link, call, 0, frame.total, frame.data, early, nowMs) && sound;
           break;
         }
         case 'request': {
           const call = this.#callFor(frame.callId, false, frame.total, frame.data.length, nowMs);
           if (call === undefined) break;
-          sound = this.#onRequestPiece(call, frame.offset, frame.total, frame.data, early, nowMs) && sound;
+          sound =
+            this.#onRequestPiece(link, call, frame.offset, frame.total, frame.data, early, nowMs) && sound;
           break;
         }
         case 'cancel':
@@ -290,6 +290,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
   }
 
   #onRequestPiece(
+    link: Link,
     call: ServerCall,
     offset: number,
     total: number,
@@ -297,6 +298,8 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     early: boolean,
     nowMs: number,
   ): boolean {
+    if (early) call.parkedOn.push(link.localSession);
+    else if (call.state === 'parked') this.#unpark(call, nowMs);
     if (call.state !== 'receiving' || call.arrival === undefined) return true;
     const outcome = call.arrival.add(offset, total, data);
     switch (outcome) {
@@ -322,6 +325,11 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     call.apply('complete');
     this.#run(call, nowMs);
     return request !== undefined;
+  }
+
+  #unpark(call: ServerCall, nowMs: number): void {
+    call.apply('confirmed');
+    this.#run(call, nowMs);
   }
 
   #run(call: ServerCall, nowMs: number): void {

@@ -1,0 +1,128 @@
+// Calls on their way as their callers see them: for each a promise, the signal that cancels it, and whom to tell when
+// it is overdue. What travels for a call, and what becomes of it, is decided by the transport that carries it.
+
+import type { Clock } from '../base/clock.ts';
+import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
+import { decodeBody, encodeBody } from './body.ts';
+import { badArgument, explainFailure } from './failure.ts';
+import { SignalGroups } from './signal-groups.ts';
+import type { CallOptions, TransportEvent } from './transport.ts';
+
+/** What names a call in an error. */
+export interface CallName {
+  /** Address of the peer, as the caller gave it. */
+  readonly peer: string;
+  readonly method: string;
+  /** When the caller called. */
+  readonly startedAtMs: number;
+}
+
+/** Outstanding calls of one transport, by the ids that it gave them. */
+export class PendingCalls {
+  readonly #clock: Clock;
+  readonly #tell: (event: TransportEvent) => void;
+  readonly #calls = new Map<number, PendingCall>();
+  readonly #signals = new SignalGroups((callIds, reason) => this.#onAbort(callIds, reason));
+
+  /** `tell` gets a `peer:overdue` for each call that is. */
+  constructor(clock: Clock, tell: (event: TransportEvent) => void) {
+    this.#clock = clock;
+    this.#tell = tell;
+  }
+
+  /**
+   * The promise of a call that has been started. When its signal aborts, `cancel` is called once and the promise
+   * rejects with the signal's reason.
+   */
+  add(callId: number, name: CallName, options: CallOptions, cancel: () => void): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const { signal, onOverdue } = options;
+      this.#calls.set(callId, { name, resolve, reject, signal, cancel, onOverdue });
+      if (signal !== undefined) this.#signals.add(signal, callId);
+    });
+  }
+
+  #onAbort(callIds: readonly number[], reason: unknown): void {
+    for (const callId of callIds) {
+      const call = this.#calls.get(callId);
+      if (call === undefined) continue;
+      this.#calls.delete(callId);
+      call.cancel();
+      call.reject(reason);
+    }
+  }
+
+  /** The peer has answered; `bytes` is the encoded body. */
+  answer(callId: number, bytes: Uint8Array): void {
+    const call = this.#take(callId);
+    if (call === undefined) return;
+    let body: unknown;
+    try {
+      body = decodeBody(bytes);
+    } catch (cause) {
+      call.reject(this.#failure(call, 'BAD_MESSAGE', 'yes', undefined, cause));
+      return;
+    }
+    call.resolve(body);
+  }
+
+  fail(callId: number, code: RpcErrorCode, executed: Executed, detail?: ErrorDetail): void {
+    const call = this.#take(callId);
+    call?.reject(this.#failure(call, code, executed, detail));
+  }
+
+  /** The call takes longer than it should; it goes on. */
+  overdue(callId: number, afterMs: number): void {
+    const call = this.#calls.get(callId);
+    if (call === undefined) return;
+    const { peer, method } = call.name;
+    this.#tell({ type: 'peer:overdue', peer, method, afterMs, atMs: this.#clock.now() });
+    call.onOverdue?.();
+  }
+
+  /** No listener stays on the signal after the call has settled. */
+  #take(callId: number): PendingCall | undefined {
+    const call = this.#calls.get(callId);
+    if (call === undefined) return undefined;
+    this.#calls.delete(callId);
+    if (call.signal !== undefined) this.#signals.remove(call.signal, callId);
+    return call;
+  }
+
+  #failure(
+    { name }: PendingCall,
+    code: RpcErrorCode,
+    executed: Executed,
+    detail?: ErrorDetail,
+    cause?: unknown,
+  ): Error {
+    const elapsedMs = this.#clock.now() - name.startedAtMs;
+    return explainFailure(code, executed, detail, name.peer, name.method, elapsedMs, cause);
+  }
+}
+
+interface PendingCall {
+  readonly name: CallName;
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+  readonly signal: AbortSignal | undefined;
+  readonly cancel: () => void;
+  readonly onOverdue: (() => void) | undefined;
+}
+
+/**
+ * Looks at what a caller gave before anything is sent, and encodes the body.
+ * @throws what `options.signal` has aborted with; RpcError BAD_ARGUMENT.
+ */
+export function encodeCall(peer: string, method: string, body: unknown, options: CallOptions): Uint8Array {
+  options.signal?.throwIfAborted();
+  const { deadline } = options;
+  try {
+    if (typeof deadline === 'number' && !(deadline > 0)) {
+      throw new RangeError(`a deadline is more than 0 ms, not ${deadline}`);
+    }
+    return encodeBody(body);
+  } catch (cause) {
+    throw badArgument(cause, peer, method);
+  }
+}
