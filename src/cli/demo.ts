@@ -58,10 +58,8 @@ export function demo(io: CliIo, options: DemoOptions): Promise<number> {
 async function tell(stage: Stage, narrator: Narrator, plan: DemoPlan, file: FileSource): Promise<VerbResult> {
   const digest = await digestOf(file.read());
   const size = formatBytes(digest.sizeBytes);
-  await narrator.say('file', { label: file.label, ...digest }, [
-    `${size} of ${file.label}`,
-    `SHA-256 ${digest.sha256}`,
-  ]);
+  await narrator.say('file', { label: file.label, ...digest }, [`${size} of ${file.label}`]);
+  await narrator.add([`      SHA-256 ${digest.sha256}`]);
 
   const healthyPut = await stage.put('put', file, plan.happy);
   await narrator.put(`every node answers`, healthyPut, digest, {
@@ -126,14 +124,21 @@ class Narrator {
     this.#context = context;
   }
 
+  /** A line of words and the line of JSON that it stands for. */
   async say(
     type: string,
     fields: Readonly<Record<string, unknown>>,
     words: readonly string[],
   ): Promise<void> {
+    this.#context.json?.write(type, fields);
+    await this.add(words);
+  }
+
+  /** A line of words that JSON does without. */
+  async add(words: readonly string[]): Promise<void> {
     const { json, progress } = this.#context;
-    if (json !== undefined) json.write(type, fields);
-    else await progress.aside(() => writeFully(this.#io.stdout, `${words.join('   ')}\n`));
+    if (json !== undefined) return;
+    await progress.aside(() => writeFully(this.#io.stdout, `${words.join('   ')}\n`));
   }
 
   async put(
@@ -145,9 +150,7 @@ class Narrator {
     const fields = { ...fieldsOf(circumstance, elapsedMs, lost), happiness, asked };
     const speed = `${formatDuration(elapsedMs)}, ${formatRate(sizeBytes, elapsedMs)}`;
     await this.say('put', fields, [`put   ${circumstance}`, speed]);
-    if (this.#context.json === undefined) {
-      await this.say('', {}, [`      happiness ${happiness}, asked for ${asked}: ${why}`]);
-    }
+    await this.add([`      happiness ${happiness}, asked for ${asked}: ${why}`]);
   }
 
   async get(circumstance: string, { elapsedMs, lost }: Performance, digest: FileDigest): Promise<void> {

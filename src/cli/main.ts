@@ -7,13 +7,22 @@ import { Interrupted, STOP_SIGNALS } from './io.ts';
 import { runCli } from './program.ts';
 
 const { stdout, stderr, env } = process;
+/** Shorter than anybody presses a key twice. */
+const ECHO_MS = 250;
 
 const stop = new AbortController();
+let stoppedAtMs = 0;
 for (const signal of STOP_SIGNALS) {
   process.on(signal, () => {
     const interrupted = new Interrupted(signal);
-    if (stop.signal.aborted) process.exit(interrupted.exitCode);
-    stop.abort(interrupted);
+    if (!stop.signal.aborted) {
+      stoppedAtMs = performance.now();
+      stop.abort(interrupted);
+      return;
+    }
+    // One Ctrl-C arrives twice under npm: from the terminal, and passed on by npm itself.
+    const isEcho = stop.signal.reason.code === signal && performance.now() - stoppedAtMs < ECHO_MS;
+    if (!isEcho) process.exit(interrupted.exitCode);
   });
 }
 

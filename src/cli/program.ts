@@ -43,7 +43,6 @@ function grammar(io: CliIo, finish: Finish): Command {
       getOutHasColors: () => terminalTraits(io.stdout, io.env).colour,
       getErrHasColors: () => terminalTraits(io.stderr, io.env).colour,
     })
-    .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXAMPLES);
   addPut(program, io, finish);
   addGet(program, io, finish);

@@ -2,7 +2,7 @@
 // words are progress.ts's.
 
 import { styleText } from 'node:util';
-import { Format, type Options, type Params, SingleBar } from 'cli-progress';
+import cliProgress, { type Options, type Params } from 'cli-progress';
 import type { TerminalTraits } from './io.ts';
 import {
   amounts,
@@ -16,11 +16,11 @@ import { formatDuration } from './units.ts';
 /** Draws on a terminal until it is stopped; then the line is gone. */
 export class ProgressBar implements Progress {
   readonly #tracker: ProgressTracker;
-  readonly #bar: SingleBar;
+  readonly #bar: cliProgress.SingleBar;
 
   constructor(options: ProgressOptions) {
     this.#tracker = new ProgressTracker(options);
-    this.#bar = new SingleBar({
+    this.#bar = new cliProgress.SingleBar({
       stream: options.stream as NodeJS.WritableStream,
       format: (_options: Options, params: Params) =>
         barLine(this.#tracker.state, options.terminal, etaOf(params)),
@@ -77,7 +77,7 @@ export function barLine(
   const text = words.join('  ');
   const barColumns = Math.min(BAR_COLUMNS_MAX, columns - 2 - text.length);
   if (state.totalBytes === undefined || barColumns < BAR_COLUMNS_MIN) return text.slice(0, columns - 1);
-  const bar = Format.BarFormat(fractionDone(state), barOptions(barColumns) as Options);
+  const bar = cliProgress.Format.BarFormat(fractionDone(state), barOptions(barColumns) as Options);
   return `${colour ? styleText('cyan', bar, { validateStream: false }) : bar} ${text}`;
 }
 

@@ -84,7 +84,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
   },
 );
 
-test('a second SIGINT leaves at once and still leaves nothing behind', async () => {
+test('a second signal ends it at once, and still nothing is left behind', async () => {
   const temporary = await temporaryFolder();
   const demo = await startDemo(temporary);
   for await (const chunk of demo.stdout!.iterator({ destroyOnReturn: false })) {
@@ -92,8 +92,9 @@ test('a second SIGINT leaves at once and still leaves nothing behind', async () 
   }
   demo.stdout!.resume();
   demo.kill('SIGINT');
-  demo.kill('SIGINT');
+  demo.kill('SIGTERM');
   await once(demo, 'exit');
-  expect(demo.exitCode).toBe(EXIT.interrupted);
+  // Which of the two arrives first is the system's business; both are a stop.
+  expect([EXIT.interrupted, EXIT.terminated]).toContain(demo.exitCode);
   expect(await leftBehind(temporary)).toEqual({ files: [], processes: [] });
 });

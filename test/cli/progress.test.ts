@@ -1,4 +1,5 @@
-import { stripVTControlCharacters } from 'node:util';
+import { execFile } from 'node:child_process';
+import { promisify, stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { JsonLines } from '../../src/cli/json-lines.ts';
 import { createProgress, type Progress, plainLine } from '../../src/cli/progress.ts';
@@ -120,6 +121,13 @@ describe('on a terminal', () => {
     expect(barLine(state, { ...options, colour: false }, 6)).not.toContain('\u001b[');
   });
 });
+
+// vitest forgives imports that Node does not.
+test('the bar is loaded by Node itself too', async () => {
+  vi.useRealTimers();
+  const script = "await import('./src/cli/progress-bar.ts')";
+  await promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script]);
+}, 60_000);
 
 test('as JSON there is a typed, versioned line for each stage and each second', async () => {
   const stream = new Captured();
