@@ -2,6 +2,7 @@
 // code, whether the handler had run, and what the handler said. Bodies themselves are not looked at here.
 
 import { Encoder } from 'cbor-x';
+import { faultOfCbor } from '../base/cbor-check.ts';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 import { Reader, varintBytes, writeVarint } from './varint.ts';
 
@@ -12,7 +13,7 @@ export const METHOD_BYTES_MAX = 255;
 const DETAIL_CHARS_MAX = 1000;
 
 const utf8Encoder = new TextEncoder();
-const utf8Decoder = new TextDecoder('utf-8', { fatal: true });
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const cbor = new Encoder({ useRecords: false, tagUint8Array: false });
 
 /** Encodes method names once. */
@@ -85,6 +86,7 @@ export function encodeErrorBody(error: ErrorBody): Uint8Array {
 /** Never throws: what cannot be understood is itself an error of the peer. */
 export function parseErrorBody(body: Uint8Array): ErrorBody {
   const bad: ErrorBody = { code: 'BAD_MESSAGE', executed: 'unknown' };
+  if (faultOfCbor(body) !== undefined) return bad;
   let fields: unknown;
   try {
     fields = cbor.decode(body);
