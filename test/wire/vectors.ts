@@ -76,7 +76,11 @@ export function toHex(bytes: Uint8Array): string {
 /** What was decoded, as JSON has it: byte arrays become hexadecimal. */
 export function toForm(decoded: unknown): unknown {
   return JSON.parse(
-    JSON.stringify(decoded, (_key, value) => (value instanceof Uint8Array ? toHex(value) : value)),
+    JSON.stringify(decoded, function (this: Readonly<Record<string, unknown>>, key, value) {
+      // A Buffer comes here as what its toJSON made of it.
+      const raw = this[key];
+      return raw instanceof Uint8Array ? toHex(raw) : value;
+    }),
   );
 }
 
