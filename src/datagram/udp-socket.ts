@@ -22,7 +22,7 @@ const ETHERNET_DATAGRAM_BYTES = 1452;
  * Opens and binds a socket. Without a host it takes datagrams of both IP versions on all interfaces; `port` 0 is
  * any free one. @throws RpcError ADDRESS_IN_USE, HOST_UNKNOWN, BAD_ARGUMENT.
  */
-export async function openUdpSocket(host: string | undefined, port: number): Promise<DatagramSocket> {
+export async function openUdpSocket(host: string | undefined, port: number): Promise<UdpSocket> {
   if (host !== undefined) return bindTo(host, await resolveHost(host, 0), port);
   try {
     return await bindTo('::', '::', port);
@@ -34,7 +34,7 @@ export async function openUdpSocket(host: string | undefined, port: number): Pro
   }
 }
 
-async function bindTo(host: string, address: string, port: number): Promise<DatagramSocket> {
+async function bindTo(host: string, address: string, port: number): Promise<UdpSocket> {
   const socket = DgramAsPromised.createSocket({
     type: isIP(address) === 6 ? 'udp6' : 'udp4',
     recvBufferSize: SOCKET_BUFFER_BYTES,
@@ -92,7 +92,8 @@ function bindError(error: unknown, host: string, port: number): RpcError {
 /** How a socket for both IP versions writes an IPv4 address (RFC 4291, 2.5.5.2). */
 const IPV4_MAPPED = '::ffff:';
 
-class UdpSocket implements DatagramSocket {
+/** A bound UDP socket. */
+export class UdpSocket implements DatagramSocket {
   readonly local: SocketAddress;
   readonly #bothVersions: boolean;
   onDatagram: (bytes: Uint8Array, from: SocketAddress) => void = () => {};
@@ -110,6 +111,11 @@ class UdpSocket implements DatagramSocket {
     });
     // Errors of sending come to the callback of `send`; one of the socket itself must not end the process.
     socket.socket.on('error', () => {});
+  }
+
+  /** What the operating system gave of the buffer that was asked for. */
+  get receiveBufferBytes(): number {
+    return this.#socket.getRecvBufferSize();
   }
 
   datagramCeilingBytes(to: SocketAddress): number {
