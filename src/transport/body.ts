@@ -1,10 +1,8 @@
 // Bodies of requests and answers: CBOR values. One configured codec for every transport; what it decodes comes
-// from the network, so that sizes are bounded and nothing but values comes out.
+// from the network, and is looked over first (base/cbor-check.ts), so that nothing but values comes out.
 
-import { Decoder, Encoder, setSizeLimits } from 'cbor-x';
-
-// A length in a body is only a claim: an array of 2^31 elements must not be allocated before it is read.
-setSizeLimits({ maxArraySize: 1_000_000, maxMapSize: 1_000_000, maxObjectSize: 1_000_000 });
+import { Decoder, Encoder } from 'cbor-x';
+import { faultOfCbor } from '../base/cbor-check.ts';
 
 /**
  * `Uint8Array`s stay bytes without a tag, records are off (both sides must need no shared state), integers are
@@ -23,8 +21,10 @@ export function encodeBody(value: unknown): Uint8Array {
   return encoder.encode(value);
 }
 
-/** Decodes a body; `Uint8Array`s in it are views of `bytes`. @throws Error when it is malformed. */
+/** Decodes a body; `Uint8Array`s in it are views of `bytes`. @throws Error when it is malformed or no plain value. */
 export function decodeBody(bytes: Uint8Array): unknown {
-  // One null is what a handler without a result sends.
-  return bytes.length === 0 ? undefined : decoder.decode(bytes);
+  if (bytes.length === 0) return undefined;
+  const fault = faultOfCbor(bytes);
+  if (fault !== undefined) throw new TypeError(fault);
+  return decoder.decode(bytes);
 }
