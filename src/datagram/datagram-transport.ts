@@ -9,13 +9,13 @@ import { Endpoint } from '../protocol/endpoint.ts';
 import type { EndpointEvent, EndpointStats, RequestRef } from '../protocol/events.ts';
 import { formatAddress } from '../protocol/path.ts';
 import { plainProtection } from '../session/plain.ts';
-import { formatPeerAddress, parsePeerAddress } from '../transport/address.ts';
-import { decodeBody, encodeBody } from '../transport/body.ts';
-import { RpcError } from '../transport/error.ts';
+import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transport/address.ts';
+import { badArgument, explainFailure } from '../transport/failure.ts';
+import { HandlerTable, RunningRequest } from '../transport/handler-table.ts';
+import { encodeCall, PendingCalls } from '../transport/pending-calls.ts';
 import type {
   CallOptions,
   Handler,
-  HandlerContext,
   HandlerOptions,
   Peer,
   PeerHealth,
@@ -23,7 +23,6 @@ import type {
   TransportEvent,
 } from '../transport/transport.ts';
 import type { DatagramSocket, SocketAddress } from './datagram-socket.ts';
-import { explainFailure } from './failure.ts';
 
 /** What the driver is made of besides the socket. */
 export interface DatagramTransportOptions {
@@ -36,17 +35,6 @@ export interface DatagramTransportOptions {
   readonly config?: Partial<ProtocolConfig>;
 }
 
-interface PendingCall {
-  readonly peer: DatagramPeer;
-  readonly method: string;
-  readonly startedAtMs: number;
-  readonly resolve: (answer: unknown) => void;
-  readonly reject: (reason: unknown) => void;
-  readonly signal: AbortSignal | undefined;
-  readonly onAbort: (() => void) | undefined;
-  readonly onOverdue: (() => void) | undefined;
-}
-
 /** A {@link Transport} over datagrams. */
 export class DatagramTransport implements Transport {
   readonly address: string;
@@ -55,8 +43,8 @@ export class DatagramTransport implements Transport {
   readonly #options: DatagramTransportOptions;
   readonly #endpoint: Endpoint;
   readonly #peers = new Map<string, DatagramPeer>();
-  readonly #handlers = new Map<string, Handler>();
-  readonly #pending = new Map<number, PendingCall>();
+  readonly #handlers = new HandlerTable();
+  readonly #pending: PendingCalls;
   readonly #running = new Map<string, RunningRequest>();
   readonly #listeners = new Set<(event: TransportEvent) => void>();
   #flushScheduled = false;
@@ -68,7 +56,8 @@ export class DatagramTransport implements Transport {
     this.#socket = socket;
     this.#options = options;
     this.clock = options.clock;
-    this.address = formatPeerAddress(reachable(socket.local));
+    this.address = formatPeerAddress(reachableAddress(socket.local));
+    this.#pending = new PendingCalls(options.clock, (event) => this.#tell(event));
     this.#endpoint = new Endpoint({
       random: options.random,
       protection: plainProtection(),
@@ -93,10 +82,7 @@ export class DatagramTransport implements Transport {
   }
 
   handle(method: string, handler: Handler, options: HandlerOptions = {}): void {
-    if (this.#handlers.has(method)) {
-      throw new RpcError('BAD_ARGUMENT', `the method "${method}" has a handler already`, { method });
-    }
-    this.#handlers.set(method, handler);
+    this.#handlers.add(method, handler);
     this.#endpoint.registerMethod(method, options.early === 'safe');
   }
 
@@ -166,30 +152,11 @@ export class DatagramTransport implements Transport {
     } catch (cause) {
       return Promise.reject(badArgument(cause, peer.address, method));
     }
-    return new Promise((resolve, reject) => {
-      const { signal, onOverdue } = options;
-      const onAbort = signal === undefined ? undefined : () => this.#onAbort(callId);
-      if (onAbort !== undefined) signal?.addEventListener('abort', onAbort, { once: true });
-      this.#pending.set(callId, { peer, method, startedAtMs, resolve, reject, signal, onAbort, onOverdue });
+    this.#scheduleFlush();
+    return this.#pending.add(callId, { peer: peer.address, method, startedAtMs }, options, () => {
+      this.#endpoint.cancel(callId, this.clock.now());
       this.#scheduleFlush();
     });
-  }
-
-  #onAbort(callId: number): void {
-    const call = this.#takePending(callId);
-    if (call === undefined) return;
-    this.#endpoint.cancel(callId, this.clock.now());
-    call.reject(call.signal?.reason);
-    this.#scheduleFlush();
-  }
-
-  /** No listener stays on the signal after the call has settled. */
-  #takePending(callId: number): PendingCall | undefined {
-    const call = this.#pending.get(callId);
-    if (call === undefined) return undefined;
-    this.#pending.delete(callId);
-    if (call.onAbort !== undefined) call.signal?.removeEventListener('abort', call.onAbort);
-    return call;
   }
 
   healthOf(to: SocketAddress): PeerHealth {
@@ -215,19 +182,13 @@ export class DatagramTransport implements Transport {
   #dispatch(event: EndpointEvent): void {
     switch (event.type) {
       case 'answered':
-        this.#onAnswered(event.callId, event.body);
+        this.#pending.answer(event.callId, event.body);
         break;
-      case 'failed': {
-        const call = this.#takePending(event.callId);
-        if (call === undefined) break;
-        const elapsedMs = this.clock.now() - call.startedAtMs;
-        call.reject(
-          explainFailure(event.code, event.executed, event.detail, call.peer.address, call.method, elapsedMs),
-        );
+      case 'failed':
+        this.#pending.fail(event.callId, event.code, event.executed, event.detail);
         break;
-      }
       case 'overdue':
-        this.#onOverdue(event.callId, event.afterMs);
+        this.#pending.overdue(event.callId, event.afterMs);
         break;
       case 'request':
         this.#onRequest(event);
@@ -236,12 +197,7 @@ export class DatagramTransport implements Transport {
         const key = requestKey(event.ref);
         const request = this.#running.get(key);
         this.#running.delete(key);
-        request?.abort(
-          new RpcError(
-            event.reason === 'deadline' ? 'DEADLINE_EXCEEDED' : 'CANCELLED',
-            'nobody waits for this answer any more',
-          ),
-        );
+        request?.abort(event.reason);
         break;
       }
       case 'peer-silent':
@@ -269,88 +225,19 @@ export class DatagramTransport implements Transport {
     for (const listener of this.#listeners) listener(event);
   }
 
-  #onAnswered(callId: number, bytes: Uint8Array): void {
-    const call = this.#takePending(callId);
-    if (call === undefined) return;
-    let body: unknown;
-    try {
-      body = decodeBody(bytes);
-    } catch (cause) {
-      const elapsedMs = this.clock.now() - call.startedAtMs;
-      call.reject(
-        explainFailure('BAD_MESSAGE', 'yes', undefined, call.peer.address, call.method, elapsedMs, cause),
-      );
-      return;
-    }
-    call.resolve(body);
-  }
-
-  #onOverdue(callId: number, afterMs: number): void {
-    const call = this.#pending.get(callId);
-    if (call === undefined) return;
-    this.#tell({
-      type: 'peer:overdue',
-      peer: call.peer.address,
-      method: call.method,
-      afterMs,
-      atMs: this.clock.now(),
-    });
-    call.onOverdue?.();
-  }
-
   // ---- handlers
 
   #onRequest(event: Extract<EndpointEvent, { type: 'request' }>): void {
-    const handler = this.#handlers.get(event.method)!;
-    let request: unknown;
-    try {
-      request = decodeBody(event.body);
-    } catch (error) {
-      const detail = {
-        code: 'BAD_MESSAGE',
-        message: `the body of "${event.method}" is no CBOR: ${messageOf(error)}`,
-      };
-      this.#endpoint.answerError(
-        event.ref,
-        { code: 'BAD_MESSAGE', executed: 'no', detail },
-        this.clock.now(),
-      );
-      this.#scheduleFlush();
-      return;
-    }
-    const running = new RunningRequest(event.deadlineAtMs, formatAddress(event.from));
-    this.#running.set(requestKey(event.ref), running);
-    void this.#run(event.ref, handler, request, running);
-  }
-
-  async #run(ref: RequestRef, handler: Handler, request: unknown, running: RunningRequest): Promise<void> {
-    let answer: Uint8Array;
-    try {
-      answer = encodeBody(await handler(request, running));
-    } catch (error) {
-      if (this.#finish(ref, running)) {
-        this.#endpoint.answerError(
-          ref,
-          {
-            code: 'HANDLER_FAILED',
-            executed: 'yes',
-            detail: { code: codeOf(error), message: messageOf(error) },
-          },
-          this.clock.now(),
-        );
-      }
-      return;
-    }
-    if (this.#finish(ref, running)) this.#endpoint.answer(ref, answer, this.clock.now());
-  }
-
-  /** False when nobody waits for this answer any more. */
-  #finish(ref: RequestRef, running: RunningRequest): boolean {
+    const { ref } = event;
     const key = requestKey(ref);
-    if (this.#running.get(key) !== running) return false;
-    this.#running.delete(key);
-    this.#scheduleFlush();
-    return true;
+    const request = new RunningRequest(event.deadlineAtMs, formatAddress(event.from));
+    this.#running.set(key, request);
+    this.#handlers.run(event.method, event.body, request, (reply) => {
+      this.#running.delete(key);
+      if (reply.ok) this.#endpoint.answer(ref, reply.body, this.clock.now());
+      else this.#endpoint.answerError(ref, reply.error, this.clock.now());
+      this.#scheduleFlush();
+    });
   }
 
   // ---- the loop
@@ -360,7 +247,10 @@ export class DatagramTransport implements Transport {
     this.#flushScheduled = true;
     this.#options.soon(() => {
       this.#flushScheduled = false;
-      if (this.#closing === undefined) this.#flush();
+      if (this.#closing !== undefined) return;
+      // What a command has settled at once: a call to a silent peer, one that is too large.
+      this.#dispatchEvents();
+      this.#flush();
     });
   }
 
@@ -395,34 +285,6 @@ export class DatagramTransport implements Transport {
   }
 }
 
-/** A request that its handler works on; the signal is only made when somebody looks at it. */
-class RunningRequest implements HandlerContext {
-  readonly deadlineAtMs: number;
-  readonly from: string;
-  #controller: AbortController | undefined;
-  #reason: unknown;
-  #aborted = false;
-
-  constructor(deadlineAtMs: number, from: string) {
-    this.deadlineAtMs = deadlineAtMs;
-    this.from = from;
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#aborted) this.#controller.abort(this.#reason);
-    }
-    return this.#controller.signal;
-  }
-
-  abort(reason: unknown): void {
-    this.#aborted = true;
-    this.#reason = reason;
-    this.#controller?.abort(reason);
-  }
-}
-
 class DatagramPeer implements Peer {
   readonly address: string;
   readonly clock: Clock;
@@ -448,17 +310,11 @@ class DatagramPeer implements Peer {
 
   call(method: string, body: unknown, options: CallOptions = {}): Promise<unknown> {
     const startedAtMs = this.clock.now();
-    if (options.signal?.aborted) return Promise.reject(options.signal.reason);
-    const { deadline } = options;
-    if (typeof deadline === 'number' && !(deadline > 0)) {
-      const cause = new RangeError(`a deadline is more than 0 ms, not ${deadline}`);
-      return Promise.reject(badArgument(cause, this.address, method));
-    }
     let encoded: Uint8Array;
     try {
-      encoded = encodeBody(body);
-    } catch (cause) {
-      return Promise.reject(badArgument(cause, this.address, method));
+      encoded = encodeCall(this.address, method, body, options);
+    } catch (error) {
+      return Promise.reject(error);
     }
     const to = this.#resolved;
     return to === undefined
@@ -484,31 +340,6 @@ class DatagramPeer implements Peer {
   }
 }
 
-/** A socket on all interfaces is reached, from this machine, over loopback; others know the machine's name. */
-function reachable({ host, port }: SocketAddress): SocketAddress {
-  return { host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port };
-}
-
 function requestKey(ref: RequestRef): string {
   return `${ref.clientEpoch}:${ref.callId}`;
-}
-
-function badArgument(cause: unknown, peer: string, method: string): RpcError {
-  return new RpcError('BAD_ARGUMENT', `cannot call "${method}" of ${peer}: ${messageOf(cause)}`, {
-    peer,
-    method,
-    cause,
-  });
-}
-
-function codeOf(error: unknown): string {
-  if (error instanceof Error) {
-    const { code } = error as { code?: unknown };
-    return typeof code === 'string' ? code : error.name;
-  }
-  return 'Error';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -29,3 +29,8 @@ export function parsePeerAddress(address: string): PeerAddress {
 export function formatPeerAddress({ host, port }: PeerAddress): string {
   return host.includes(':') ? `nm://[${host}]:${port}` : `nm://${host}:${port}`;
 }
+
+/** Where a socket that is bound to all interfaces is reached from this machine: over loopback. Others know its name. */
+export function reachableAddress({ host, port }: PeerAddress): PeerAddress {
+  return { host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port };
+}

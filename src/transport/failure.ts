@@ -1,7 +1,7 @@
 // What a failed call says: which peer and method, after how long, why, and what to do next.
 
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
-import { RpcError } from '../transport/error.ts';
+import { RpcError } from './error.ts';
 
 /** The rejection of a call. `elapsedMs`: from the call to its failure. */
 export function explainFailure(
@@ -24,6 +24,31 @@ export function explainFailure(
     ...(cause !== undefined && { cause }),
   };
   return new RpcError(code, `${what}: ${REASONS[code]}${said}${ADVICE[executed]}`, info);
+}
+
+/** The rejection of a call that cannot even be started. */
+export function badArgument(cause: unknown, peer: string, method: string): RpcError {
+  return new RpcError('BAD_ARGUMENT', `cannot call "${method}" of ${peer}: ${messageOf(cause)}`, {
+    peer,
+    method,
+    cause,
+  });
+}
+
+/** What a caller is told of what a handler threw. */
+export function detailOf(error: unknown): ErrorDetail {
+  return { code: codeOf(error), message: messageOf(error) };
+}
+
+/** The sentence of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'Error';
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : error.name;
 }
 
 const REASONS: Readonly<Record<RpcErrorCode, string>> = {

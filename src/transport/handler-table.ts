@@ -1,0 +1,99 @@
+// Handlers by method, and requests at work: decodes a request, runs its handler, encodes what it returns or throws.
+// When a request may run, and how its answer travels, is the business of the transport that carries it.
+
+import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
+import { decodeBody, encodeBody } from './body.ts';
+import { RpcError } from './error.ts';
+import { detailOf, messageOf } from './failure.ts';
+import type { Handler, HandlerContext } from './transport.ts';
+
+/** What becomes of a request: an encoded body, or a failure as the caller shall hear of it. */
+export type Reply =
+  | { readonly ok: true; readonly body: Uint8Array }
+  | {
+      readonly ok: false;
+      readonly error: {
+        readonly code: RpcErrorCode;
+        readonly executed: Executed;
+        readonly detail: ErrorDetail;
+      };
+    };
+
+/** The handlers of one transport. */
+export class HandlerTable {
+  readonly #handlers = new Map<string, Handler>();
+
+  /** @throws RpcError BAD_ARGUMENT when the method has one already. */
+  add(method: string, handler: Handler): void {
+    if (this.#handlers.has(method)) {
+      throw new RpcError('BAD_ARGUMENT', `the method "${method}" has a handler already`, { method });
+    }
+    this.#handlers.set(method, handler);
+  }
+
+  has(method: string): boolean {
+    return this.#handlers.has(method);
+  }
+
+  /**
+   * Runs the handler of a method that has one. `reply` is called once, unless the request is aborted before: then
+   * nobody waits for an answer any more, and it is not called at all.
+   */
+  run(method: string, body: Uint8Array, request: RunningRequest, reply: (reply: Reply) => void): void {
+    let decoded: unknown;
+    try {
+      decoded = decodeBody(body);
+    } catch (error) {
+      const message = `the body of "${method}" is no CBOR: ${messageOf(error)}`;
+      const detail = { code: 'BAD_MESSAGE', message };
+      reply({ ok: false, error: { code: 'BAD_MESSAGE', executed: 'no', detail } });
+      return;
+    }
+    void outcomeOf(this.#handlers.get(method)!, decoded, request).then((outcome) => {
+      if (!request.aborted) reply(outcome);
+    });
+  }
+}
+
+async function outcomeOf(handler: Handler, body: unknown, request: RunningRequest): Promise<Reply> {
+  try {
+    return { ok: true, body: encodeBody(await handler(body, request)) };
+  } catch (error) {
+    return { ok: false, error: { code: 'HANDLER_FAILED', executed: 'yes', detail: detailOf(error) } };
+  }
+}
+
+/** A request that its handler works on; the signal is only made when somebody looks at it. */
+export class RunningRequest implements HandlerContext {
+  readonly deadlineAtMs: number;
+  readonly from: string;
+  #controller: AbortController | undefined;
+  #reason: unknown;
+  #aborted = false;
+
+  constructor(deadlineAtMs: number, from: string) {
+    this.deadlineAtMs = deadlineAtMs;
+    this.from = from;
+  }
+
+  get aborted(): boolean {
+    return this.#aborted;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Nobody waits for the answer any more: the caller has said so, is gone, or its deadline has passed. */
+  abort(reason: 'cancelled' | 'deadline'): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    const code = reason === 'deadline' ? 'DEADLINE_EXCEEDED' : 'CANCELLED';
+    this.#reason = new RpcError(code, 'nobody waits for this answer any more');
+    this.#controller?.abort(this.#reason);
+  }
+}
