@@ -6,19 +6,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { UploadSource } from '../grid/source.ts';
 import { removeAtExit } from './cleanup.ts';
-import { type DemoFigures, nodes as nodeCount, renderTable } from './demo/figures.ts';
-import { Fleet, type FleetNode } from './demo/fleet.ts';
+import { type DemoFigures, nodes as nodeCount } from './demo/figures.ts';
+import { Fleet } from './demo/fleet.ts';
+import { Narrator, namesOf } from './demo/narrator.ts';
 import { checkDemoFile, type DemoPlan, planDemo } from './demo/plan.ts';
-import { digestOf, type FileDigest, type Performance, Stage } from './demo/stage.ts';
-import { renderTimeline } from './demo/timeline.ts';
+import { digestOf, Stage } from './demo/stage.ts';
 import { EXIT } from './exit-codes.ts';
 import { CliError } from './failure.ts';
 import { type FileSource, openSource } from './file-source.ts';
-import { type CliIo, terminalTraits, writeFully } from './io.ts';
+import type { CliIo } from './io.ts';
 import { connectGrid } from './network.ts';
 import { timeLimit } from './time-limit.ts';
-import { formatBytes, formatDuration, formatRate } from './units.ts';
-import { runVerb, type VerbContext, type VerbResult } from './verb.ts';
+import { formatBytes, formatDuration } from './units.ts';
+import { runVerb, type VerbResult } from './verb.ts';
 
 /** What `demo` takes. */
 export interface DemoOptions {
@@ -62,7 +62,7 @@ async function tell(stage: Stage, narrator: Narrator, plan: DemoPlan, file: File
   await narrator.add([`      SHA-256 ${digest.sha256}`]);
 
   const healthyPut = await stage.put('put', file, plan.happy);
-  await narrator.put(`every node answers`, healthyPut, digest, {
+  await narrator.put('every node answers', healthyPut, digest, {
     happiness: healthyPut.happiness,
     asked: plan.happy,
     why: `any ${plan.needed} of ${plan.total} shares rebuild the file`,
@@ -112,85 +112,6 @@ async function tell(stage: Stage, narrator: Narrator, plan: DemoPlan, file: File
     text: narrator.closing(stage, figures, plan),
     summary: { ...roundAll(figures), nodes: plan.nodes, silent: plan.silent, sha256: digest.sha256 },
   };
-}
-
-/** Says what happens, as lines of words or of JSON. */
-class Narrator {
-  readonly #io: CliIo;
-  readonly #context: VerbContext;
-
-  constructor(io: CliIo, context: VerbContext) {
-    this.#io = io;
-    this.#context = context;
-  }
-
-  /** A line of words and the line of JSON that it stands for. */
-  async say(
-    type: string,
-    fields: Readonly<Record<string, unknown>>,
-    words: readonly string[],
-  ): Promise<void> {
-    this.#context.json?.write(type, fields);
-    await this.add(words);
-  }
-
-  /** A line of words that JSON does without. */
-  async add(words: readonly string[]): Promise<void> {
-    const { json, progress } = this.#context;
-    if (json !== undefined) return;
-    await progress.aside(() => writeFully(this.#io.stdout, `${words.join('   ')}\n`));
-  }
-
-  async put(
-    circumstance: string,
-    { elapsedMs, lost }: Performance,
-    { sizeBytes }: FileDigest,
-    { happiness, asked, why }: { happiness: number; asked: number; why: string },
-  ): Promise<void> {
-    const fields = { ...fieldsOf(circumstance, elapsedMs, lost), happiness, asked };
-    const speed = `${formatDuration(elapsedMs)}, ${formatRate(sizeBytes, elapsedMs)}`;
-    await this.say('put', fields, [`put   ${circumstance}`, speed]);
-    await this.add([`      happiness ${happiness}, asked for ${asked}: ${why}`]);
-  }
-
-  async get(circumstance: string, { elapsedMs, lost }: Performance, digest: FileDigest): Promise<void> {
-    const fields = { ...fieldsOf(circumstance, elapsedMs, lost), sha256: digest.sha256 };
-    const speed = `${formatDuration(elapsedMs)}, ${formatRate(digest.sizeBytes, elapsedMs)}`;
-    await this.say('get', fields, [`get   ${circumstance}`, speed, 'SHA-256 equal']);
-  }
-
-  /** Chart, table, and what it comes to. */
-  closing(stage: Stage, figures: DemoFigures, { nodes, silent, survivors }: DemoPlan): string {
-    const { isTerminal, columns, colour } = terminalTraits(this.#io.stdout, this.#io.env);
-    const chartColumns = isTerminal ? Math.min(columns, CHART_COLUMNS_MAX) : LOG_COLUMNS;
-    const noticed = [...stage.noticedAfterMs].map(
-      ([{ name }, afterMs]) =>
-        `${name} ${afterMs === undefined ? 'not needed any more' : formatDuration(afterMs)}`,
-    );
-    return [
-      '',
-      renderTimeline(stage.timeline, { columns: chartColumns, colour }),
-      '',
-      renderTable(figures, silent, colour),
-      '',
-      `Noticed as silent after: ${noticed.join(', ')}.`,
-      `${nodes - survivors} of ${nodeCount(nodes)} went without a word, and every byte came back each time.`,
-      '',
-    ].join('\n');
-  }
-}
-
-function fieldsOf(
-  circumstance: string,
-  elapsedMs: number,
-  lost: readonly FleetNode[],
-): Record<string, unknown> {
-  return { elapsedMs: Math.round(elapsedMs), circumstance, lost: lost.map(({ name }) => name) };
-}
-
-function namesOf(lost: readonly FleetNode[]): string {
-  const numbers = lost.map(({ name }) => name.replace('node ', ''));
-  return `node${lost.length === 1 ? '' : 's'} ${new Intl.ListFormat('en').format(numbers)}`;
 }
 
 function roundAll(figures: DemoFigures): Record<string, number> {
@@ -243,8 +164,4 @@ async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: str
 const DEFAULT_FILE_BYTES = 32 * 1024 * 1024;
 const REHEARSAL_BYTES = 4 * 1024 * 1024;
 const START_LIMIT_MS = 60_000;
-/** Wider, a chart is not clearer. */
-const CHART_COLUMNS_MAX = 132;
-/** In a file or a log nobody says how wide it is. */
-const LOG_COLUMNS = 100;
 const AGAIN = 'all its nodes and files are gone; run it again whenever you like';

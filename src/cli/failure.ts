@@ -133,6 +133,7 @@ const RPC_ADVICE: Readonly<Partial<Record<RpcError['code'], string>>> = {
   ADDRESS_IN_USE: 'give another --port, or --port 0 for any free one',
   HOST_UNKNOWN: 'check the name for typing errors, or give an IP address',
   NETWORK_UNREACHABLE: 'check that this machine has a route to the peer',
+  PEER_UNREACHABLE: 'start the node, or correct its port in the grid file, and run the same command again',
   PEER_SILENT: 'check that the node runs, then run the same command again',
   DEADLINE_EXCEEDED: 'run the same command again when the peer is less busy',
   OVERLOADED: 'run the same command again in a moment',
