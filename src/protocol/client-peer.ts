@@ -210,6 +210,8 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
   onSessionForgotten(link: Link, nowMs: number): void {
     if (link !== this.#link) return;
     link.abandon();
+    this.#context.sessions.delete(link.localSession);
+    this.#link = undefined;
     this.#wantAttempt(nowMs);
   }
 
@@ -386,12 +388,13 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
   }
 
   /** All outstanding calls fail in this turn, with one event. */
-  #declareSilent(nowMs: number): void {
+  #declareSilent(why: 'no answer' | 'refused', nowMs: number): void {
+    const code = why === 'refused' ? 'PEER_UNREACHABLE' : 'PEER_SILENT';
     const calls = [...this.#calls.values()];
     this.health.declareSilent(nowMs, this.#context.jitter());
     this.#context.stats.peersSilent++;
     for (const call of calls) {
-      this.#fail(call, 'PEER_SILENT', executedSoFar(call), false);
+      this.#fail(call, code, executedSoFar(call), false);
     }
     if (this.#cancelFrame !== undefined) this.#cancelFrame.obsolete = true;
     for (const attempt of this.#attempts) this.#dropAttempt(attempt);
@@ -399,14 +402,19 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     this.#attemptsWanted = 0;
     this.#attemptTimeoutAtMs = Number.POSITIVE_INFINITY;
     this.#link?.quiet();
-    this.#context.emit({ type: 'peer-silent', address: this.address, failedCalls: calls.length });
+    this.#context.emit({ type: 'peer-silent', address: this.address, why, failedCalls: calls.length });
   }
 
   /**
    * The local network refused to send to this peer. A datagram that is too long for the interface only teaches
    * the size; anything else fails the calls at once.
    */
-  onSendError(code: string): void {
+  onSendError(code: string, nowMs: number): void {
+    if (code === 'ECONNREFUSED') {
+      // Worth believing only while the peer itself says nothing: anybody could have sent it.
+      if (this.health.state === 'suspect') this.#declareSilent('refused', nowMs);
+      return;
+    }
     if (code === 'EMSGSIZE') {
       this.path.onBlackHole();
       return;
@@ -428,8 +436,12 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     if (this.#link !== undefined) {
       const transmit = this.#link.poll(nowMs);
       if (transmit !== undefined) return transmit;
-    } else if (this.#attempts.length === 0 && (this.#outbox.hasMessages || this.#outbox.hasControl)) {
-      this.#attemptsWanted = Math.max(1, this.#attemptsWanted);
+    } else if (this.#attemptsWanted === 0 && this.#attemptTimeoutAtMs === Number.POSITIVE_INFINITY) {
+      // Attempts may be left over from calls that were cancelled; who calls now needs a new one. What is left to
+      // be said to a peer without calls is worth one only.
+      if (this.#outbox.hasMessages || (this.#outbox.hasControl && this.#attempts.length === 0)) {
+        this.#wantAttempt(nowMs);
+      }
     }
     if (this.#attemptsWanted === 0) return undefined;
     this.#attemptsWanted--;
@@ -507,7 +519,10 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
       this.#wantAttempt(nowMs);
     switch (this.health.onTimer(nowMs, this.#evidence)) {
       case 'declare-silent':
-        this.#declareSilent(nowMs);
+        this.#declareSilent('no answer', nowMs);
+        break;
+      case 'suspected':
+        this.#context.emit({ type: 'peer-suspect', address: this.address });
         break;
       case 'probe':
         if (this.#link === undefined) this.#attemptsWanted = 1;

@@ -166,6 +166,8 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     if (index > 0) older.push(...this.#candidates.splice(0, index));
     this.#current = link;
     for (const other of older) this.#dropLink(other);
+    // What was sent in the answer to a handshake that the client did not take goes again.
+    for (const later of this.#candidates) later.quiet();
     this.#confirmed = true;
     this.#context.stats.sessionsEstablished++;
     for (const call of [...this.#calls.values()]) {
