@@ -9,6 +9,8 @@ export type RpcErrorCode =
   | 'DEADLINE_EXCEEDED'
   /** The peer answered nothing, not even an acknowledgement, for several probe timeouts. */
   | 'PEER_SILENT'
+  /** The peer's machine says that nobody listens at this port. */
+  | 'PEER_UNREACHABLE'
   /** The peer is a new incarnation and the call had certainly not run in the old one. */
   | 'PEER_RESTARTED'
   /** The call may or may not have run: the peer restarted, or had to forget its answer. */

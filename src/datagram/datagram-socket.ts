@@ -21,6 +21,11 @@ export interface DatagramSocket {
    * Never throws: what the local network refuses comes to `onSendError`.
    */
   send(bytes: Uint8Array, to: SocketAddress): void;
+  /**
+   * Asks the operating system whether anybody listens at an address, where it can tell: if not, `ECONNREFUSED`
+   * comes to `onSendError`. An answer of any other kind, or none, says nothing.
+   */
+  askWhetherOpen?(to: SocketAddress): void;
   /** Bytes accepted by `send` that the operating system has not taken yet. */
   readonly queuedBytes: number;
   /** The one receiver; set before the first turn ends. The bytes belong to the receiver. */

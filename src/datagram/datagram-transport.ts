@@ -70,7 +70,7 @@ export class DatagramTransport implements Transport {
       this.#scheduleFlush();
     };
     socket.onSendError = (to, code) => {
-      this.#endpoint.onSendError(to, code);
+      this.#endpoint.onSendError(to, code, this.clock.now());
       this.#dispatchEvents();
       this.#scheduleFlush();
     };
@@ -200,10 +200,14 @@ export class DatagramTransport implements Transport {
         request?.abort(event.reason);
         break;
       }
+      case 'peer-suspect':
+        this.#socket.askWhetherOpen?.(event.address);
+        break;
       case 'peer-silent':
         this.#tell({
           type: 'peer:silent',
           peer: formatPeerAddress(event.address),
+          why: event.why,
           failedCalls: event.failedCalls,
           atMs: this.clock.now(),
         });

@@ -2,6 +2,7 @@
 // hot path go to the inner socket, because recv() and `for await` lose what arrives between two calls
 // (spec/decisions/0003-dgram-as-promised.md).
 
+import { createSocket } from 'node:dgram';
 import dns from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised';
@@ -89,6 +90,10 @@ function bindError(error: unknown, host: string, port: number): RpcError {
   }
 }
 
+/** How long {@link UdpSocket.askWhetherOpen} listens for an answer, and how many such questions at once. */
+const ASK_MS = 1000;
+const MAX_ASKING = 64;
+
 /** How a socket for both IP versions writes an IPv4 address (RFC 4291, 2.5.5.2). */
 const IPV4_MAPPED = '::ffff:';
 
@@ -99,6 +104,8 @@ export class UdpSocket implements DatagramSocket {
   onDatagram: (bytes: Uint8Array, from: SocketAddress) => void = () => {};
   onSendError: (to: SocketAddress, code: string) => void = () => {};
   readonly #socket: SocketAsPromised;
+  /** Questions under way, by address: each frees its socket. */
+  readonly #asking = new Map<string, () => void>();
   #closed = false;
 
   constructor(socket: SocketAsPromised, local: SocketAddress) {
@@ -122,6 +129,30 @@ export class UdpSocket implements DatagramSocket {
     return isLoopback(to.host) ? LOOPBACK_DATAGRAM_BYTES : ETHERNET_DATAGRAM_BYTES;
   }
 
+  /**
+   * Only a connected socket is told of ICMP's "port unreachable". It sends an empty datagram, which nobody
+   * answers, and waits for a second.
+   */
+  askWhetherOpen(to: SocketAddress): void {
+    const key = `${to.host} ${to.port}`;
+    if (this.#closed || this.#asking.has(key) || this.#asking.size >= MAX_ASKING) return;
+    const asking = createSocket(to.host.includes(':') ? 'udp6' : 'udp4');
+    const stop = (): void => {
+      clearTimeout(timer);
+      if (this.#asking.delete(key)) asking.close();
+    };
+    const timer = setTimeout(stop, ASK_MS);
+    timer.unref();
+    this.#asking.set(key, stop);
+    asking.on('error', (error: NodeJS.ErrnoException) => {
+      stop();
+      if (!this.#closed && error.code === 'ECONNREFUSED') this.onSendError(to, 'ECONNREFUSED');
+    });
+    asking.connect(to.port, to.host, () => {
+      if (this.#asking.has(key)) asking.send(new Uint8Array(0));
+    });
+  }
+
   get queuedBytes(): number {
     return this.#closed ? 0 : this.#socket.socket.getSendQueueSize();
   }
@@ -137,6 +168,7 @@ export class UdpSocket implements DatagramSocket {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    for (const stop of this.#asking.values()) stop();
     await this.#socket.close();
   }
 }

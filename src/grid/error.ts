@@ -91,6 +91,7 @@ const RPC_OUTCOMES: Readonly<Partial<Record<RpcError['code'], string>>> = {
   CANCELLED: 'was told never mind',
   DEADLINE_EXCEEDED: 'did not answer in time',
   PEER_SILENT: 'is silent',
+  PEER_UNREACHABLE: 'does not run: nobody listens at its port',
   PEER_RESTARTED: 'was restarted',
   OVERLOADED: 'is overloaded',
   NETWORK_UNREACHABLE: 'cannot be reached from here',

@@ -271,8 +271,8 @@ export class Endpoint {
   }
 
   /** The local network refused a datagram: the calls to that address fail now, not at a timeout. */
-  onSendError(to: PathAddress, code: string): void {
-    this.#clients.get(formatAddress(to))?.onSendError(code);
+  onSendError(to: PathAddress, code: string, nowMs: number): void {
+    this.#clients.get(formatAddress(to))?.onSendError(code, nowMs);
   }
 
   // ---- commands

@@ -35,7 +35,14 @@ export type EndpointEvent =
       readonly ref: RequestRef;
       readonly reason: 'cancelled' | 'deadline';
     }
-  | { readonly type: 'peer-silent'; readonly address: PathAddress; readonly failedCalls: number }
+  /** A probe timeout has passed: perhaps the operating system knows whether anybody listens there. */
+  | { readonly type: 'peer-suspect'; readonly address: PathAddress }
+  | {
+      readonly type: 'peer-silent';
+      readonly address: PathAddress;
+      readonly why: 'no answer' | 'refused';
+      readonly failedCalls: number;
+    }
   | { readonly type: 'peer-back'; readonly address: PathAddress; readonly silentMs: number };
 
 /** Counters since the endpoint was made; they only grow. */

@@ -9,7 +9,7 @@ import type { ProtocolConfig } from './config.ts';
 export type PeerHealth = 'unknown' | 'live' | 'suspect' | 'silent';
 
 /** What {@link HealthMonitor.onTimer} wants done. */
-export type HealthAction = 'nothing' | 'probe' | 'declare-silent';
+export type HealthAction = 'nothing' | 'probe' | 'suspected' | 'declare-silent';
 
 /** What speaks against a peer at a moment. */
 export interface Evidence {
@@ -78,6 +78,7 @@ export class HealthMonitor {
       if (this.state !== 'suspect') {
         this.state = 'suspect';
         this.#suspectSinceMs = nowMs;
+        return 'suspected';
       }
       const longEnough = nowMs >= this.#suspectSinceMs + this.#config.silentFloorMs;
       return unansweredProbes >= probesToSilence && longEnough ? 'declare-silent' : 'nothing';

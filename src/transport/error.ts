@@ -46,6 +46,7 @@ export class RpcError extends Error {
 const RETRYABLE: ReadonlySet<RpcErrorCode> = new Set([
   'DEADLINE_EXCEEDED',
   'PEER_SILENT',
+  'PEER_UNREACHABLE',
   'PEER_RESTARTED',
   'OVERLOADED',
   'NETWORK_UNREACHABLE',

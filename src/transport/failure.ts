@@ -54,6 +54,7 @@ function codeOf(error: unknown): string {
 const REASONS: Readonly<Record<RpcErrorCode, string>> = {
   CANCELLED: 'the caller does not need it any more',
   DEADLINE_EXCEEDED: 'no answer before the deadline',
+  PEER_UNREACHABLE: 'nobody listens at this port of the peer’s machine; is it started, and on this port?',
   PEER_SILENT: 'the peer answers nothing, not even with an acknowledgement',
   PEER_RESTARTED: 'the peer has restarted',
   OUTCOME_UNKNOWN: 'the peer restarted, or had to forget its answer',

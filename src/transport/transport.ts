@@ -75,6 +75,8 @@ export type TransportEvent =
   | {
       readonly type: 'peer:silent';
       readonly peer: string;
+      /** It answers nothing at all, or its machine says that nobody listens there. */
+      readonly why: 'no answer' | 'refused';
       readonly failedCalls: number;
       readonly atMs: number;
     }

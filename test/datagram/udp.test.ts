@@ -4,7 +4,12 @@ import { createSocket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openUdpSocket } from '../../src/datagram/udp-socket.ts';
-import { createEndpoint, type EndpointOptions, type Transport } from '../../src/index.ts';
+import {
+  createEndpoint,
+  type EndpointOptions,
+  type Transport,
+  type TransportEvent,
+} from '../../src/index.ts';
 
 const open: Transport[] = [];
 
@@ -145,5 +150,29 @@ describe('calling over real sockets', () => {
     expect(await hanging).toMatchObject({ code: 'CLOSED' });
     await expect(peer.call('hang', 2)).rejects.toMatchObject({ code: 'CLOSED' });
     await client.close();
+  });
+});
+
+describe('a peer that is not there', () => {
+  it('is told from a silent one when its machine says that nobody listens', async () => {
+    const client = await endpoint({ host: '127.0.0.1' });
+    const gone = await createEndpoint({ host: '127.0.0.1' });
+    const { address } = gone;
+    await gone.close();
+    const events: TransportEvent[] = [];
+    client.subscribe((event) => events.push(event));
+    await expect(client.peer(address).call('echo', 1)).rejects.toMatchObject({ code: 'PEER_UNREACHABLE' });
+    expect(events).toEqual([
+      expect.objectContaining({ type: 'peer:silent', why: 'refused', failedCalls: 1 }),
+    ]);
+  });
+
+  it('is silent, not unreachable, when somebody holds the port and says nothing', async () => {
+    const client = await endpoint({ host: '127.0.0.1' });
+    const mute = createSocket('udp4');
+    await new Promise<void>((resolve) => mute.bind(0, '127.0.0.1', resolve));
+    const peer = client.peer(`nm://127.0.0.1:${mute.address().port}`);
+    await expect(peer.call('echo', 1)).rejects.toMatchObject({ code: 'PEER_SILENT' });
+    mute.close();
   });
 });
