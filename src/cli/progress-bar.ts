@@ -1,5 +1,5 @@
 // The progress of a command as a bar on a terminal. cli-progress draws, throttles and estimates; the state and the
-// words are progress.ts's.
+// words are progress-tracker.ts's.
 
 import { styleText } from 'node:util';
 import cliProgress, { type Options, type Params } from 'cli-progress';
@@ -10,7 +10,7 @@ import {
   type ProgressOptions,
   type ProgressState,
   ProgressTracker,
-} from './progress.ts';
+} from './progress-tracker.ts';
 import { formatDuration } from './units.ts';
 
 /** Draws on a terminal until it is stopped; then the line is gone. */

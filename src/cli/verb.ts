@@ -5,7 +5,8 @@ import { EXIT } from './exit-codes.ts';
 import { describeFailure, type Failure } from './failure.ts';
 import { type CliIo, Interrupted, terminalTraits, writeFully } from './io.ts';
 import { JsonLines } from './json-lines.ts';
-import { createProgress, type Progress } from './progress.ts';
+import { createProgress } from './progress.ts';
+import type { Progress } from './progress-tracker.ts';
 
 /** How a verb is framed. */
 export interface VerbOptions {

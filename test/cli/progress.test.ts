@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process';
 import { promisify, stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { JsonLines } from '../../src/cli/json-lines.ts';
-import { createProgress, type Progress, plainLine } from '../../src/cli/progress.ts';
+import { createProgress, plainLine } from '../../src/cli/progress.ts';
 import { barLine } from '../../src/cli/progress-bar.ts';
+import type { Progress } from '../../src/cli/progress-tracker.ts';
 import { Captured } from './cli-fixture.ts';
 
 const MIB = 1024 * 1024;

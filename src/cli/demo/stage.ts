@@ -10,7 +10,7 @@ import type { StorageServer } from '../../storage/storage-server.ts';
 import { EXIT } from '../exit-codes.ts';
 import { CliError } from '../failure.ts';
 import type { GridConnection } from '../network.ts';
-import type { Progress } from '../progress.ts';
+import type { Progress } from '../progress-tracker.ts';
 import { timeLimit } from '../time-limit.ts';
 import { formatDuration } from '../units.ts';
 import type { Fleet, FleetNode } from './fleet.ts';
