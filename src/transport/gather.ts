@@ -14,6 +14,7 @@ export interface GatherHooks {
   readonly onOverdue: () => void;
 }
 
+/** How {@link gather} asks. */
 export interface GatherOptions<S> {
   /** How many answers are wanted. */
   readonly need: number;
@@ -34,18 +35,21 @@ export interface GatherOptions<S> {
   readonly nameOf?: ((source: S) => string) | undefined;
 }
 
+/** One source's answer, `elapsedMs` after it was asked. */
 export interface GatherAnswer<S, R> {
   readonly source: S;
   readonly value: R;
   readonly elapsedMs: number;
 }
 
+/** One source's failure, `elapsedMs` after it was asked. */
 export interface GatherFailure<S> {
   readonly source: S;
   readonly error: unknown;
   readonly elapsedMs: number;
 }
 
+/** What {@link gather} found. */
 export interface GatherResult<S, R> {
   /** Exactly `need`, in order of arrival. */
   readonly answers: readonly GatherAnswer<S, R>[];
