@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import type { Link } from '../../src/protocol/link.ts';
+import { type AttemptInput, type PeerInput, SessionTable } from '../../src/protocol/session-table.ts';
+
+const PEER: PeerInput = { onPacket: () => true, onSessionForgotten: () => {} };
+const ATTEMPT: AttemptInput = { onResp: () => true };
+
+/** The table looks at nothing but the two ids. */
+function link(localSession: number, remoteSession: number): Link {
+  return { localSession, remoteSession } as Link;
+}
+
+test('a session is found by the id of either side', () => {
+  const table = new SessionTable();
+  const session = link(1, 100);
+  table.addLink(session, PEER);
+  expect(table.get(1)).toEqual({ kind: 'link', link: session, peer: PEER });
+  expect(table.byRemoteId(100)?.link).toBe(session);
+  expect(table.get(100)).toBeUndefined();
+  expect(table.byRemoteId(1)).toBeUndefined();
+});
+
+test('an attempt becomes the session of the same id', () => {
+  const table = new SessionTable();
+  table.addAttempt(1, ATTEMPT);
+  expect(table.has(1)).toBe(true);
+  expect(table.get(1)?.kind).toBe('attempt');
+  table.addLink(link(1, 100), PEER);
+  expect(table.get(1)?.kind).toBe('link');
+  expect(table.size).toBe(1);
+});
+
+test('what is deleted is found by neither id', () => {
+  const table = new SessionTable();
+  table.addLink(link(1, 100), PEER);
+  table.addAttempt(2, ATTEMPT);
+  table.delete(1);
+  table.delete(2);
+  table.delete(3);
+  expect(table.size).toBe(0);
+  expect(table.byRemoteId(100)).toBeUndefined();
+});
+
+test('of two sessions that others gave the same id the later one keeps it', () => {
+  const table = new SessionTable();
+  const later = link(2, 100);
+  table.addLink(link(1, 100), PEER);
+  table.addLink(later, PEER);
+  table.delete(1);
+  expect(table.byRemoteId(100)?.link).toBe(later);
+});
