@@ -1,7 +1,12 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { renderTable } from '../../src/cli/demo/figures.ts';
-import { renderTimeline, type Timeline, type TimelineRequest } from '../../src/cli/demo/timeline.ts';
+import {
+  renderTimeline,
+  type Timeline,
+  type TimelineRequest,
+  timelineFields,
+} from '../../src/cli/demo/timeline.ts';
 
 /** One request each 10 ms from `fromMs` to `toMs`, answered after 5 ms. */
 function requests(fromMs: number, toMs: number, everyMs = 10): TimelineRequest[] {
@@ -43,6 +48,23 @@ const TIMELINE: Timeline = {
     },
   ],
 };
+
+test('the chart as fields has times since the first phase, and no end for what is open', () => {
+  const fields = timelineFields({
+    phases: [{ title: 'get', note: '1 silent', startedAtMs: 100.04, endedAtMs: 300 }],
+    rows: [
+      { label: 'node 1', requests: [{ startedAtMs: 101, endedAtMs: 102.26, answered: true }] },
+      { label: 'node 2', requests: [unanswered(150)], gone: { atMs: 140, how: 'killed' } },
+    ],
+  });
+  expect(fields).toEqual({
+    phases: [{ title: 'get', note: '1 silent', startedAtMs: 0, endedAtMs: 200 }],
+    nodes: [
+      { name: 'node 1', gone: null, requests: [[1, 2.2, true]] },
+      { name: 'node 2', gone: { atMs: 40, how: 'killed' }, requests: [[50, null, false]] },
+    ],
+  });
+});
 
 describe('the chart', () => {
   test('shows who goes dark when, and who takes over', () => {

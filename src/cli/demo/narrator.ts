@@ -8,7 +8,7 @@ import { type DemoFigures, nodes as nodeCount, renderTable } from './figures.ts'
 import type { FleetNode } from './fleet.ts';
 import type { DemoPlan } from './plan.ts';
 import type { FileDigest, Performance, Stage } from './stage.ts';
-import { renderTimeline } from './timeline.ts';
+import { renderTimeline, timelineFields } from './timeline.ts';
 
 /** Says what happens, as lines of words or of JSON. */
 export class Narrator {
@@ -55,8 +55,9 @@ export class Narrator {
     await this.say('get', fields, [`get   ${circumstance}`, speed, 'SHA-256 equal']);
   }
 
-  /** Chart, table, and what it comes to. */
+  /** Chart, table, and what it comes to; as JSON, what the chart is drawn from. */
   closing(stage: Stage, figures: DemoFigures, { nodes, silent, survivors }: DemoPlan): string {
+    this.#context.json?.write('timeline', timelineFields(stage.timeline));
     const { isTerminal, columns, colour } = terminalTraits(this.#io.stdout, this.#io.env);
     const chartColumns = isTerminal ? Math.min(columns, CHART_COLUMNS_MAX) : LOG_COLUMNS;
     const noticed = [...stage.noticedAfterMs].map(

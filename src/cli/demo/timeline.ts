@@ -1,5 +1,5 @@
-// The chart of a demonstration: one row per node, time to the right, darkness where a node is gone. Pure: data
-// in, lines of text out.
+// The chart of a demonstration: one row per node, time to the right, darkness where a node is gone; and what it is
+// drawn from, for who draws another one. Pure: data in, text or fields out.
 
 import { styleText } from 'node:util';
 import { formatDuration } from '../units.ts';
@@ -71,6 +71,33 @@ export function renderTimeline(
     ),
   );
   return [...heads, ...rows, legend(paint)].join('\n');
+}
+
+/**
+ * The timeline as fields of a JSON line. Times are milliseconds since the first phase began; a request is
+ * `[start, end, answered]`, its end null when it was still open.
+ */
+export function timelineFields({ rows, phases }: Timeline): Record<string, unknown> {
+  const zeroMs = phases[0]?.startedAtMs ?? 0;
+  const time = (atMs: number): number | null =>
+    Number.isFinite(atMs) ? Math.round((atMs - zeroMs) * 10) / 10 : null;
+  return {
+    phases: phases.map(({ title, note, startedAtMs, endedAtMs }) => ({
+      title,
+      note,
+      startedAtMs: time(startedAtMs),
+      endedAtMs: time(endedAtMs),
+    })),
+    nodes: rows.map(({ label, gone, requests }) => ({
+      name: label,
+      gone: gone === undefined ? null : { atMs: time(gone.atMs), how: gone.how },
+      requests: requests.map(({ startedAtMs, endedAtMs, answered }) => [
+        time(startedAtMs),
+        time(endedAtMs),
+        answered,
+      ]),
+    })),
+  };
 }
 
 type Style = Parameters<typeof styleText>[0];
