@@ -96,5 +96,6 @@ test('a second signal ends it at once, and still nothing is left behind', async 
   await once(demo, 'exit');
   // Which of the two arrives first is the system's business; both are a stop.
   expect([EXIT.interrupted, EXIT.terminated]).toContain(demo.exitCode);
-  expect(await leftBehind(temporary)).toEqual({ files: [], processes: [] });
+  // Killed it has them; it does not wait for them to be gone.
+  await expect.poll(() => leftBehind(temporary), { timeout: 30_000 }).toEqual({ files: [], processes: [] });
 });
