@@ -48,8 +48,8 @@ export interface ProtocolConfig {
   /** Memory for messages that are partly here: per peer, and in all. */
   readonly maxReassemblyBytesPerPeer: number;
   readonly maxReassemblyBytes: number;
-  /** Outstanding calls of one peer at its server, running or arriving; more are OVERLOADED. */
-  readonly maxServerCallsPerPeer: number;
+  /** Outstanding calls of one client at one server, held to on both sides; more are OVERLOADED. */
+  readonly maxCallsPerPeer: number;
   /** Outstanding calls in all here at the client; more are OVERLOADED. */
   readonly maxClientCalls: number;
   /** Bytes of requests queued here at the client, over all peers. */
@@ -90,7 +90,7 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   maxGrantedBytes: 8 * 1024 * 1024,
   maxReassemblyBytesPerPeer: 64 * 1024 * 1024,
   maxReassemblyBytes: 128 * 1024 * 1024,
-  maxServerCallsPerPeer: 4096,
+  maxCallsPerPeer: 4096,
   maxClientCalls: 200_000,
   maxQueuedBytes: 256 * 1024 * 1024,
   maxKeptResponseBytes: 64 * 1024 * 1024,

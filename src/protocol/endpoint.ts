@@ -285,14 +285,15 @@ export class Endpoint {
       this.#emit({ type: 'failed', callId, code: 'TOO_LARGE', executed: 'no' });
       return callId;
     }
+    const peer = this.#clientPeer(to);
     const overloaded =
+      peer.outstandingCalls >= this.config.maxCallsPerPeer ||
       this.#callOwners.size >= this.config.maxClientCalls ||
       this.#queuedBytes + bytes.length > this.config.maxQueuedBytes;
     if (overloaded) {
       this.#emit({ type: 'failed', callId, code: 'OVERLOADED', executed: 'no' });
       return callId;
     }
-    const peer = this.#clientPeer(to);
     const sizeBytes = bytes.length + call.expectedBytes;
     const { rtt } = peer.path;
     const overdueAfterMs = peer.responseTimes.overdueAfterMs(call.method, sizeBytes, nowMs, rtt);

@@ -271,14 +271,14 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
       return undefined;
     }
     // Twice the limit leaves room for refusals to be told; beyond that a client talks to itself.
-    if (this.#calls.size >= 2 * config.maxServerCallsPerPeer) return undefined;
+    if (this.#calls.size >= 2 * config.maxCallsPerPeer) return undefined;
     const call = new ServerCall(callId, total, this);
     this.#calls.set(callId, call);
     if (total > config.maxMessageBytes) {
       this.#refuse(call, { code: 'TOO_LARGE', executed: 'no' }, nowMs);
       return undefined;
     }
-    const overloaded = this.#calls.size > config.maxServerCallsPerPeer;
+    const overloaded = this.#calls.size > config.maxCallsPerPeer;
     const arrival = overloaded
       ? undefined
       : Arrival.begin(this.#context, this, this.#outbox, callId, total, pieceBytes);
