@@ -85,7 +85,7 @@ export class LateWatch<Subject = undefined> {
     };
     this.#asked.add(question);
     if (!this.#histories.has(server)) {
-      this.#histories.set(server, { firstAskedAtMs: question.startedAtMs, lastMs: [] });
+      this.#histories.set(server, { firstAskedAtMs: question.startedAtMs, samples: [] });
     }
     this.#arm(question.startedAtMs + this.#lateAfterMs(question));
     return question;
@@ -99,32 +99,43 @@ export class LateWatch<Subject = undefined> {
   }
 
   #record(server: StorageServer, durationMs: number): void {
-    const { lastMs } = this.#histories.get(server)!;
-    lastMs.push(durationMs);
-    if (lastMs.length > SAMPLES_PER_SERVER) lastMs.shift();
+    const { samples } = this.#histories.get(server)!;
+    samples.push({ durationMs, atMs: this.#options.clock.now() });
+    if (samples.length > SAMPLES_PER_SERVER) samples.shift();
   }
 
   #lateAfterMs(question: WatchedQuestion<Subject>): number {
-    const referenceMs = this.#referenceMs(question);
-    if (referenceMs === undefined) return question.patienceMs;
-    return Math.max(this.#options.floorMs, LATE_FACTOR * referenceMs);
+    const { floorMs } = this.#options;
+    const others = this.#othersOf(question);
+    if (others === undefined) return question.patienceMs;
+    return Math.max(floorMs, LATE_FACTOR * others.middleMs, others.slowestSinceMs + floorMs);
   }
 
   /**
-   * What the others took lately, each one's slowest, the middle of them; undefined until most of those that
-   * were asked no later have answered: as long as most are silent, the fault may well be ours.
+   * What the others took: each one's slowest lately, the middle of them; and the slowest answer that came while
+   * this question was open, for where some servers are near and some are far, the first far one excuses the
+   * others. Undefined until most of those that were asked no later have answered: as long as most are silent,
+   * the fault may well be ours.
    */
-  #referenceMs({ server, startedAtMs }: WatchedQuestion<Subject>): number | undefined {
+  #othersOf({
+    server,
+    startedAtMs,
+  }: WatchedQuestion<Subject>): { readonly middleMs: number; readonly slowestSinceMs: number } | undefined {
     const slowestMs: number[] = [];
+    let slowestSinceMs = 0;
     let others = 0;
-    for (const [other, { firstAskedAtMs, lastMs }] of this.#histories) {
-      if (other === server || (lastMs.length === 0 && firstAskedAtMs > startedAtMs)) continue;
+    for (const [other, { firstAskedAtMs, samples }] of this.#histories) {
+      if (other === server || (samples.length === 0 && firstAskedAtMs > startedAtMs)) continue;
       others++;
-      if (lastMs.length > 0) slowestMs.push(Math.max(...lastMs));
+      if (samples.length === 0) continue;
+      slowestMs.push(Math.max(...samples.map(({ durationMs }) => durationMs)));
+      for (const { durationMs, atMs } of samples) {
+        if (atMs >= startedAtMs) slowestSinceMs = Math.max(slowestSinceMs, durationMs);
+      }
     }
     if (slowestMs.length === 0 || 2 * slowestMs.length < others) return undefined;
     slowestMs.sort((a, b) => a - b);
-    return slowestMs[Math.ceil(slowestMs.length / 2) - 1];
+    return { middleMs: slowestMs[Math.ceil(slowestMs.length / 2) - 1]!, slowestSinceMs };
   }
 
   #raise(question: WatchedQuestion<Subject>, lateness: Lateness): void {
@@ -176,8 +187,8 @@ export class LateWatch<Subject = undefined> {
 
 interface History {
   readonly firstAskedAtMs: number;
-  /** How long its last few answers took, newest last; empty when none came yet. */
-  readonly lastMs: number[];
+  /** Its last few answers, newest last; empty when none came yet. */
+  readonly samples: { readonly durationMs: number; readonly atMs: number }[];
 }
 
 interface WatchedQuestion<Subject> extends Question<Subject> {

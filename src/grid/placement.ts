@@ -70,7 +70,7 @@ export class Placement {
     for (let share = 0; share < options.total; share++) this.#wanted.set(share, { doubleUp: true });
     this.#allocations = new LateWatch({
       clock: options.clock,
-      floorMs: 200,
+      floorMs: 120,
       unknownMs: 500,
       onLate: () => this.#changed(),
     });
@@ -283,8 +283,9 @@ export class Placement {
       (result) => {
         if (desk.asking?.question !== question) return;
         desk.asking = undefined;
-        question.answered();
         this.#take(desk, shares, result);
+        // This may find others late, and look for places at once: the shares taken have to be known by then.
+        question.answered();
         this.#changed();
       },
       (error: unknown) => {
@@ -333,7 +334,7 @@ export class Placement {
     asking.question.dropped();
     asking.controller.abort(new Error('another server took the share'));
     for (const share of asking.shares) {
-      this.#options.abandoned.abort(desk.server, this.#uploadOf(desk, share));
+      if (!desk.granted.has(share)) this.#options.abandoned.abort(desk.server, this.#uploadOf(desk, share));
     }
   }
 

@@ -135,7 +135,6 @@ export class ShareFinder {
     asked.tries++;
     server.list(storageIndex, { signal: controller.signal, onOverdue: question.overdue }).then(
       (listed) => {
-        question.answered();
         if (this.#closed) return;
         asked.outcome = 'answered';
         // A number that the file does not have would only be read in vain.
@@ -146,6 +145,7 @@ export class ShareFinder {
           this.#found.add(share);
           onFound(server, share);
         }
+        question.answered();
         this.#advance();
       },
       (error: unknown) => {

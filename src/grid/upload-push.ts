@@ -48,9 +48,9 @@ export class TooFewServersLeft extends Error {}
 /**
  * One file's push.
  *
- * Each share has a lane. The encoder runs at most {@link WINDOW_SEGMENTS} ahead of the slowest lane whose
- * server answers in time; a late server gets a longer queue and holds nobody up until that is full as well.
- * Then its share goes to another server: new blocks at once, the earlier ones by a second pass over the source.
+ * Each share has a lane. The encoder runs a few segments ahead of the slowest lane whose server answers in
+ * time; a late server gets a longer queue and holds nobody up until that is full as well. Then its share goes to
+ * another server: new blocks at once, the earlier ones by a second pass over the source.
  */
 export class Push {
   readonly replaced: Replacement[] = [];
@@ -63,6 +63,8 @@ export class Push {
   readonly #writes: LateWatch<undefined>;
   readonly #closes: LateWatch<undefined>;
   readonly #header: Uint8Array;
+  /** What a lane may hold. */
+  readonly #windowBytes: number;
   #segmentsEncoded = 0;
   #file: EncodedFile | undefined;
   #catchingUp: Promise<void> | undefined;
@@ -70,8 +72,11 @@ export class Push {
 
   constructor(options: PushOptions) {
     this.#options = options;
-    this.#header = encodeShareHeader(options.encoder.layout);
-    const { clock, changed } = options;
+    const { encoder, clock, changed } = options;
+    this.#header = encodeShareHeader(encoder.layout);
+    const { blockSizeBytes } = encoder.segmentation;
+    const segments = Math.min(WINDOW_SEGMENTS, Math.floor(WINDOW_BYTES / (encoder.total * blockSizeBytes)));
+    this.#windowBytes = Math.max(1, segments) * blockSizeBytes;
     const onLate = () => changed.give();
     this.#writes = new LateWatch({ clock, floorMs: 250, unknownMs: 1000, onLate });
     this.#closes = new LateWatch({ clock, floorMs: 300, unknownMs: 1000, onLate });
@@ -194,9 +199,9 @@ export class Push {
 
   /** Whether a lane holds as much as it may: more when its server is late, so that it does not hold up the rest. */
   #isFull(lane: Lane): boolean {
-    const { blockSizeBytes } = this.#options.encoder.segmentation;
-    const segments = isAtLeast(lane.lateness, 'overdue') ? LATE_WINDOW_SEGMENTS : WINDOW_SEGMENTS;
-    return lane.queuedBytes >= Math.max(segments * blockSizeBytes, 2 * WRITE_BYTES_MIN);
+    const windowBytes = this.#windowBytes * (isAtLeast(lane.lateness, 'overdue') ? LATE_WINDOW_FACTOR : 1);
+    // Two runs of bytes, old segments and new ones, may each be waiting to be worth a write.
+    return lane.queuedBytes >= Math.max(windowBytes, 2 * WRITE_BYTES_MIN);
   }
 
   /**
@@ -285,7 +290,8 @@ export class Push {
   }
 }
 
-/** Segments that a lane may be behind the encoder. With 1 MiB segments, 3 of 10: 14 MiB in all. */
+/** Segments that a lane may be behind the encoder, where the blocks of all lanes together stay below the bytes. */
 const WINDOW_SEGMENTS = 4;
-/** The same for a server that is late, until it is given up. */
-const LATE_WINDOW_SEGMENTS = 16;
+const WINDOW_BYTES = 32 * 1024 * 1024;
+/** How much more it may be for a server that is late, before it holds up the others or is given up. */
+const LATE_WINDOW_FACTOR = 4;

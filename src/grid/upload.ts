@@ -162,7 +162,7 @@ class Upload {
       onStage: (stage) => this.#report(stage, this.#doneBytes),
       onProgress: (ackedBytes) => {
         const allBytes = encoder.shareSizeBytes * Math.max(1, placement.grants.size);
-        const doneBytes = Math.floor((this.#source.sizeBytes * ackedBytes) / allBytes);
+        const doneBytes = Math.floor(this.#source.sizeBytes * Math.min(1, ackedBytes / allBytes));
         this.#report(this.#stage === 'closing' ? 'closing' : 'pushing', doneBytes);
       },
     });

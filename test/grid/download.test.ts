@@ -398,8 +398,8 @@ describe('streaming', () => {
 
 describe('never mind', () => {
   test('an abort rejects with its reason at any moment and cancels everything', async () => {
+    const { grid, capability } = await gridWithFile(12 * SEGMENT);
     for (let atMs = 0; atMs < 40; atMs += 3) {
-      const { grid, capability } = await gridWithFile(12 * SEGMENT);
       const controller = new AbortController();
       grid.clock.setTimer(atMs, () => controller.abort(new Error('enough of it')));
       const got = grid.get(capability, { signal: controller.signal, readAheadSegments: 2 });
