@@ -154,7 +154,7 @@ export class Placement {
     shut(desk, outcome);
     this.#grants.delete(shareNumber);
     desk.granted.delete(shareNumber);
-    this.#options.abandoned.abort(grant.server, grant.upload);
+    this.#options.abandoned.abort(grant.server, grant.upload, true);
     this.#wanted.set(shareNumber, options);
     this.#changed();
   }
@@ -208,12 +208,15 @@ export class Placement {
     });
   }
 
-  /** Takes back every question, and every grant that was not kept. */
-  close(): void {
+  /**
+   * Takes back every question, and every grant that was not kept.
+   * @param isDone the upload has succeeded: what was not kept belongs to servers that were late.
+   */
+  close(isDone: boolean): void {
     this.#allocations.close();
     for (const desk of this.#desks) this.#cancel(desk);
     for (const [share, { server, upload }] of this.#grants) {
-      if (!this.#kept.has(share)) this.#options.abandoned.abort(server, upload);
+      if (!this.#kept.has(share)) this.#options.abandoned.abort(server, upload, isDone);
     }
   }
 
@@ -294,7 +297,9 @@ export class Placement {
         question.dropped();
         shut(desk, outcomeOf(error));
         // It may have done what it was asked all the same.
-        for (const share of shares) this.#options.abandoned.abort(desk.server, this.#uploadOf(desk, share));
+        for (const share of shares) {
+          this.#options.abandoned.abort(desk.server, this.#uploadOf(desk, share), true);
+        }
         this.#changed();
       },
     );
@@ -310,12 +315,12 @@ export class Placement {
       const upload = this.#uploadOf(desk, share);
       const rival = this.#grants.get(share);
       if (rival !== undefined && !this.#isBetterThan(desk, rival)) {
-        this.#options.abandoned.abort(desk.server, upload);
+        this.#options.abandoned.abort(desk.server, upload, false);
         continue;
       }
       if (rival !== undefined) {
         this.#deskOf(rival.server).granted.delete(share);
-        this.#options.abandoned.abort(rival.server, rival.upload);
+        this.#options.abandoned.abort(rival.server, rival.upload, false);
       }
       desk.granted.add(share);
       this.#grants.set(share, { shareNumber: share, server: desk.server, upload });
@@ -331,10 +336,12 @@ export class Placement {
     const { asking } = desk;
     if (asking === undefined) return;
     desk.asking = undefined;
+    const isLate = isAtLeast(asking.question.lateness, 'overdue');
     asking.question.dropped();
     asking.controller.abort(new Error('another server took the share'));
     for (const share of asking.shares) {
-      if (!desk.granted.has(share)) this.#options.abandoned.abort(desk.server, this.#uploadOf(desk, share));
+      if (desk.granted.has(share)) continue;
+      this.#options.abandoned.abort(desk.server, this.#uploadOf(desk, share), isLate);
     }
   }
 

@@ -186,9 +186,11 @@ class Upload {
     } finally {
       signal?.removeEventListener('abort', onAbort);
       await push.close();
-      placement.close();
-      // A failed upload takes more care to be heard than one that is done and goes.
-      await abandoned.settle(isDone ? 'late' : 'very late');
+      placement.close(isDone);
+      // A failed upload takes more care to be heard than one that is done.
+      await abandoned.settle(
+        isDone ? { suspectsMs: 50, othersMs: 500 } : { suspectsMs: 500, othersMs: 1000 },
+      );
     }
   }
 
