@@ -20,6 +20,7 @@ export class SimHost {
   readonly name: string;
   /** The clock for everything that runs on this host. */
   readonly clock: Clock;
+  /** By the port that others reach them at. */
   readonly sockets: Map<number, SimSocket> = new Map();
   readonly uplink: SharedBottleneck = { shape: undefined, queue: new Bottleneck() };
   readonly downlink: SharedBottleneck = { shape: undefined, queue: new Bottleneck() };
@@ -125,6 +126,8 @@ export interface SocketNetwork {
 /** A bound socket on a simulated host. */
 export class SimSocket implements DatagramSocket {
   readonly local: SocketAddress;
+  /** Where others see it: `local`, until a NAT on the way changes its mind. */
+  outside: SocketAddress;
   readonly host: SimHost;
   onDatagram: (bytes: Uint8Array, from: SocketAddress) => void = () => {};
   onSendError: (to: SocketAddress, code: string) => void = () => {};
@@ -139,6 +142,7 @@ export class SimSocket implements DatagramSocket {
     this.#network = network;
     this.host = host;
     this.local = { host: host.name, port };
+    this.outside = this.local;
   }
 
   get closed(): boolean {
@@ -169,6 +173,6 @@ export class SimSocket implements DatagramSocket {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.drop();
-    this.host.sockets.delete(this.local.port);
+    this.host.sockets.delete(this.outside.port);
   }
 }

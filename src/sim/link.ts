@@ -20,6 +20,9 @@ export interface LinkSettings extends Shape {
   readonly spikeProbability: number;
   readonly spikeMs: number;
   readonly lossProbability: number;
+  /** With this datagram begins a time of `burstMs` in which all are lost. */
+  readonly burstProbability: number;
+  readonly burstMs: number;
   /** A second copy arrives, up to `reorderMs` after the first. */
   readonly duplicateProbability: number;
   /** Arrives up to `reorderMs` late, without holding up those behind it. */
@@ -40,6 +43,8 @@ export const QUIET_LINK: LinkSettings = {
   spikeProbability: 0,
   spikeMs: 50,
   lossProbability: 0,
+  burstProbability: 0,
+  burstMs: 100,
   duplicateProbability: 0,
   reorderProbability: 0,
   reorderMs: 5,
@@ -54,6 +59,7 @@ export const QUIET_LINK: LinkSettings = {
 const NO_FAULTS: Partial<LinkSettings> = {
   spikeProbability: 0,
   lossProbability: 0,
+  burstProbability: 0,
   duplicateProbability: 0,
   reorderProbability: 0,
   corruptProbability: 0,
@@ -98,6 +104,7 @@ export class Link {
   readonly #random: SeededRandom;
   readonly #bottleneck = new Bottleneck();
   #lastArrivalMs = 0;
+  #burstUntilMs = 0;
 
   constructor(random: SeededRandom) {
     this.#random = random;
@@ -109,6 +116,8 @@ export class Link {
     if (sizeBytes > settings.mtuBytes) return { outcome: 'too-large' };
     const departedMs = this.#bottleneck.departureMs(nowMs, sizeBytes, settings);
     if (departedMs === undefined) return { outcome: 'queue-full' };
+    if (random.chance(settings.burstProbability)) this.#burstUntilMs = nowMs + settings.burstMs;
+    if (settings.burstProbability > 0 && nowMs < this.#burstUntilMs) return { outcome: 'lost' };
     if (random.chance(settings.lossProbability)) return { outcome: 'lost' };
 
     let arrivesAtMs = departedMs + settings.latencyMs;

@@ -149,6 +149,19 @@ export class SimNetwork {
     this.#host(host).reachable = reachable;
   }
 
+  /**
+   * What a host's sockets send comes from other ports from now on, and only those lead to them: a NAT on the way
+   * has forgotten them.
+   */
+  rebind(host: string): void {
+    const { name, sockets } = this.#host(host);
+    for (const [port, socket] of [...sockets]) {
+      socket.outside = { host: name, port: this.#nextPort++ };
+      sockets.delete(port);
+      sockets.set(socket.outside.port, socket);
+    }
+  }
+
   /** Freezes a host's process, as SIGSTOP does: see {@link SimHost}. */
   pause(host: string): void {
     this.#host(host).freeze();
@@ -211,7 +224,7 @@ export class SimNetwork {
   }
 
   #send(bytes: Uint8Array, socket: SimSocket, to: SocketAddress): void {
-    const datagram: Datagram = { bytes, from: socket.local, to };
+    const datagram: Datagram = { bytes, from: socket.outside, to };
     const refused = bytes.length > UDP_PAYLOAD_MAX_BYTES ? 'EMSGSIZE' : this.#routeError(to);
     if (refused !== undefined) {
       this.#note('refused', datagram);

@@ -106,6 +106,16 @@ describe('faults of a link', () => {
     expect(atB).toHaveLength(5000 - network.counters.lost);
   });
 
+  test('lose everything for a while, in a burst', async () => {
+    const { clock, a, b, atB, network } = setUp({ burstProbability: 1, burstMs: 50 });
+    a.send(numbered(0), b.local);
+    clock.setTimer(20, () => network.setDefaultLink({ burstProbability: 1e-9 }));
+    for (const atMs of [30, 49, 50, 60]) clock.setTimer(atMs, () => a.send(numbered(atMs), b.local));
+    await clock.run();
+    expect(numbers(atB)).toEqual([50, 60]);
+    expect(network.counters.lost).toBe(3);
+  });
+
   test('duplicate, and the copy has its own bytes', async () => {
     const { clock, a, b, atB } = setUp({ duplicateProbability: 1, reorderMs: 10 });
     a.send(numbered(7), b.local);
@@ -408,6 +418,24 @@ describe('sockets', () => {
     expect(atB).toEqual([]);
     expect(numbers(atReborn)).toEqual([4]);
     expect(clock.armedTimers).toBe(0);
+  });
+});
+
+describe('a NAT that forgets', () => {
+  test('shows a socket at another port, and leads nothing to the old one', async () => {
+    const { clock, network, a, b, atA, atB } = setUp({ latencyMs: 1 });
+    a.send(numbered(1), b.local);
+    network.rebind(A);
+    a.send(numbered(2), b.local);
+    await clock.run();
+    expect(atB.map(({ from }) => from)).toEqual([`${A}:1`, expect.not.stringContaining(`${A}:1`)]);
+    b.send(numbered(3), { host: A, port: 1 });
+    b.send(numbered(4), { host: A, port: Number(atB[1]!.from.split(':')[1]) });
+    await clock.run();
+    expect(numbers(atA)).toEqual([4]);
+    expect(network.counters.unbound).toBe(1);
+    await a.close();
+    expect(network.openSockets).toBe(1);
   });
 });
 
