@@ -6,7 +6,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { ProtocolConfig } from '../protocol/config.ts';
 import { Endpoint } from '../protocol/endpoint.ts';
-import type { EndpointEvent, EndpointStats, RequestRef } from '../protocol/events.ts';
+import type { EndpointEvent, EndpointGauges, EndpointStats, RequestRef } from '../protocol/events.ts';
 import { formatAddress } from '../protocol/path.ts';
 import { plainProtection } from '../session/plain.ts';
 import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transport/address.ts';
@@ -79,6 +79,11 @@ export class DatagramTransport implements Transport {
   /** Counters since the transport was made. */
   get stats(): Readonly<EndpointStats> {
     return this.#endpoint.stats;
+  }
+
+  /** What it holds at this moment: calls, sessions, timers, memory. */
+  get gauges(): EndpointGauges {
+    return this.#endpoint.gauges;
   }
 
   handle(method: string, handler: Handler, options: HandlerOptions = {}): void {

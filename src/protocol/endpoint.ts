@@ -2,7 +2,7 @@
 // time come out. It opens no socket, starts no timer, reads no clock and draws no random number of its own.
 //
 // Inputs: receive, onTimer, onSendError. Commands: call, cancel, answer, registerMethod, close. Getters: health,
-// overdueAfterMs, stats. After each input or command the driver drains pollEvent, sends what pollTransmit
+// overdueAfterMs, stats, gauges. After each input or command the driver drains pollEvent, sends what pollTransmit
 // gives, and arms one timer for timerAtMs.
 
 import { Heap } from '../base/heap.ts';
@@ -23,7 +23,13 @@ import { type ErrorBody, encodeErrorBody, encodeRequest } from '../wire/message.
 import { ClientPeer } from './client-peer.ts';
 import { DEFAULT_CONFIG, type ProtocolConfig } from './config.ts';
 import type { Pollable, TimerTarget } from './context.ts';
-import { type EndpointEvent, type EndpointStats, newStats, type RequestRef } from './events.ts';
+import {
+  type EndpointEvent,
+  type EndpointGauges,
+  type EndpointStats,
+  newStats,
+  type RequestRef,
+} from './events.ts';
 import { GrantBook } from './grants.ts';
 import type { PeerHealth } from './health.ts';
 import { KeptAnswers } from './kept-answers.ts';
@@ -358,6 +364,21 @@ export class Endpoint {
   }
 
   // ---- getters
+
+  get gauges(): EndpointGauges {
+    const { memory, grants, kept } = this.#context;
+    return {
+      outstandingCalls: this.#callOwners.size,
+      outstandingBytes: this.#queuedBytes,
+      calledPeers: this.#clients.size,
+      callingPeers: this.#servers.size,
+      sessions: this.#sessions.size,
+      timers: this.#timers.size,
+      reassemblyBytes: memory.usedBytes,
+      promisedBytes: grants.promisedBytes,
+      keptAnswerBytes: kept.sizeBytes,
+    };
+  }
 
   health(to: PathAddress): PeerHealth {
     return this.#clients.get(formatAddress(to))?.state ?? 'unknown';

@@ -72,6 +72,25 @@ export interface EndpointStats {
   peersSilent: number;
 }
 
+/** What an endpoint holds at a moment; all of it 0 once it was closed. */
+export interface EndpointGauges {
+  /** Calls made and not settled, and the bytes of their requests. */
+  readonly outstandingCalls: number;
+  readonly outstandingBytes: number;
+  /** Peers that were called, and peers that called. */
+  readonly calledPeers: number;
+  readonly callingPeers: number;
+  /** Sessions, and handshakes under way. */
+  readonly sessions: number;
+  readonly timers: number;
+  /** Memory set aside for messages that are partly here. */
+  readonly reassemblyBytes: number;
+  /** Bytes that peers may send of such messages and that are not here. */
+  readonly promisedBytes: number;
+  /** Answers that their clients have not confirmed. */
+  readonly keptAnswerBytes: number;
+}
+
 export function newStats(): EndpointStats {
   return {
     datagramsReceived: 0,
