@@ -36,7 +36,9 @@ export interface PushOptions {
   readonly changed: Notice;
   /** Throws when the upload is to stop. */
   readonly checkpoint: () => void;
-  /** Shares are written from now on, or made final. */
+  /** Sees each segment of the first pass, in order. */
+  readonly onSegment: (plaintext: Uint8Array) => void;
+  /** Shares are written from now on, or made final; what it throws ends the upload. */
   readonly onStage: (stage: 'pushing' | 'closing') => void;
   /** The share bytes that servers have acknowledged, of all that there are to push. */
   readonly onProgress: (ackedBytes: number) => void;
@@ -87,11 +89,12 @@ export class Push {
    * @throws TooFewServersLeft, and what the source or the checkpoint throws.
    */
   async run(): Promise<EncodedFile> {
-    const { source, encoder, onStage } = this.#options;
+    const { source, encoder, onSegment, onStage } = this.#options;
     onStage('pushing');
     this.#adoptGrants();
     for await (const { index, bytes } of segmentsOf(source, encoder.segmentation.segmentSizeBytes)) {
       await this.#until(() => this.#hasRoom(this.#lanes.values()));
+      onSegment(bytes);
       const blocks = encoder.encodeSegment(index, bytes);
       this.#segmentsEncoded = index + 1;
       for (const [share, lane] of this.#lanes) lane.enqueue(encoder.blockOffsetOf(index), blocks[share]!);

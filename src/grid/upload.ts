@@ -1,11 +1,12 @@
 // Puts a file on the grid: key, placement, push, capability. Placement.ts finds the servers, upload-push.ts writes
 // the shares; here is the order of things, and that a cancelled or failed upload leaves nothing behind.
 
+import { equalBytes } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
 import { formatCapability, LITERAL_SIZE_BYTES_MAX } from '../tahoe/capability.ts';
-import { KEY_BYTES, storageIndexForKey } from '../tahoe/convergence.ts';
+import { ConvergentKeyHasher, KEY_BYTES, storageIndexForKey } from '../tahoe/convergence.ts';
 import { permuteServers } from '../tahoe/permutation.ts';
 import { DEFAULT_SEGMENT_SIZE_BYTES, SHARES_MAX } from '../tahoe/segments.ts';
 import { Abandoned } from './abandoned.ts';
@@ -149,6 +150,9 @@ class Upload {
       onChange: () => changed.give(),
     });
     this.#placement = placement;
+    const { segmentSizeBytes } = encoder.segmentation;
+    const keyAgain =
+      convergence && new ConvergentKeyHasher(convergence, this.#needed, this.#total, segmentSizeBytes);
     const push = new Push({
       source: this.#source,
       encoder,
@@ -159,7 +163,14 @@ class Upload {
       random,
       changed,
       checkpoint: () => this.#checkpoint(),
-      onStage: (stage) => this.#report(stage, this.#doneBytes),
+      onSegment: (plaintext) => keyAgain?.update(plaintext),
+      onStage: (stage) => {
+        // Two contents under one key would share its key stream, and give away what they differ in.
+        if (stage === 'closing' && keyAgain && !equalBytes(keyAgain.digest(), key)) {
+          throw this.#sourceChanged('the source gave other bytes than when its key was computed');
+        }
+        this.#report(stage, this.#doneBytes);
+      },
       onProgress: (ackedBytes) => {
         const allBytes = encoder.shareSizeBytes * Math.max(1, placement.grants.size);
         const doneBytes = Math.floor(this.#source.sizeBytes * Math.min(1, ackedBytes / allBytes));
@@ -198,14 +209,7 @@ class Upload {
   explain(error: unknown): unknown {
     const { signal } = this.#options;
     if (signal?.aborted) return signal.reason;
-    if (error instanceof SourceError) {
-      return this.#error(
-        'SOURCE_CHANGED',
-        error.message,
-        'Upload it again when nobody writes to it any more.',
-        error,
-      );
-    }
+    if (error instanceof SourceError) return this.#sourceChanged(error.message, error);
     if (error instanceof TooFewServersLeft) {
       const servers =
         this.#stage === 'placing' ? 'would take shares' : 'were left in the middle of the upload';
@@ -265,6 +269,11 @@ class Upload {
     if (total > SHARES_MAX) throw this.#badArgument(`${total} shares are more than ${SHARES_MAX}`);
     if (needed > total) throw this.#badArgument(`${needed} shares cannot be needed of ${total}`);
     if (happy > total) throw this.#badArgument(`${total} shares cannot make ${happy} servers happy`);
+  }
+
+  #sourceChanged(problem: string, cause?: unknown): GridError {
+    const advice = 'Upload it again when nobody writes to it any more.';
+    return this.#error('SOURCE_CHANGED', problem, advice, cause);
   }
 
   #badArgument(problem: string): GridError {

@@ -532,6 +532,27 @@ describe('never mind', () => {
   }
 });
 
+test('a source that changes after its key was computed leaves no share', async () => {
+  const grid = new GridFixture(10);
+  let passes = 0;
+  const source: UploadSource = {
+    sizeBytes: SHORT.length,
+    async *read() {
+      yield ++passes === 1 ? SHORT : SHORT.map((byte, at) => (at === 5 ? byte ^ 1 : byte));
+    },
+  };
+  const put = upload(source, grid.servers, {
+    clock: grid.clock,
+    random: grid.random,
+    ...options,
+    convergence,
+  });
+  put.catch(() => {});
+  expect((await failure(grid.run(put))).code).toBe('SOURCE_CHANGED');
+  expect(grid.finishedShares).toEqual([]);
+  expectNothingLeft(grid);
+});
+
 describe('progress and arguments', () => {
   test('progress counts acknowledged bytes, up to all of them', async () => {
     const grid = new GridFixture(11);
