@@ -2,9 +2,10 @@
 // grid client knows. A second transport is a second case here.
 
 import type { Random } from '../base/random.ts';
-import { createEndpoint, systemRandom } from '../datagram/create-endpoint.ts';
+import { createEndpoint } from '../datagram/create-endpoint.ts';
 import { RemoteStorageServer } from '../storage/remote-server.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
+import { systemRandom } from '../transport/system-random.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Grid } from './grid-file.ts';
 

@@ -1,9 +1,8 @@
 // Makes a datagram transport on a real UDP socket, the real clock and cryptographic randomness.
 
-import { randomBytes } from 'node:crypto';
-import type { Random } from '../base/random.ts';
 import type { ProtocolConfig } from '../protocol/config.ts';
 import { systemClock } from '../transport/system-clock.ts';
+import { systemRandom } from '../transport/system-random.ts';
 import { DatagramTransport } from './datagram-transport.ts';
 import { openUdpSocket, resolveHost } from './udp-socket.ts';
 
@@ -16,12 +15,6 @@ export interface EndpointOptions {
   /** Overrides of the protocol's constants: for experiments and tests. */
   readonly config?: Partial<ProtocolConfig>;
 }
-
-/** Cryptographic randomness. */
-export const systemRandom: Random = {
-  bytes: (count) => randomBytes(count),
-  float: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
-};
 
 /**
  * Opens a UDP socket and gives a transport on it. Close it, or `await using` it, to free the socket.

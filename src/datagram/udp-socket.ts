@@ -6,6 +6,7 @@ import { createSocket } from 'node:dgram';
 import dns from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised';
+import { bindError } from '../transport/bind-error.ts';
 import { RpcError } from '../transport/error.ts';
 import type { DatagramSocket, SocketAddress } from './datagram-socket.ts';
 
@@ -48,7 +49,7 @@ async function bindTo(host: string, address: string, port: number): Promise<UdpS
     return new UdpSocket(socket, { host: bound.address, port: bound.port });
   } catch (error) {
     await socket.close().catch(() => {});
-    throw bindError(error, host, port);
+    throw bindError(error, `UDP ${host}:${port}`);
   }
 }
 
@@ -66,27 +67,6 @@ export async function resolveHost(host: string, family: 0 | 4 | 6): Promise<stri
         cause,
       },
     );
-  }
-}
-
-function bindError(error: unknown, host: string, port: number): RpcError {
-  const code = (error as NodeJS.ErrnoException).code;
-  const where = `UDP ${host}:${port}`;
-  switch (code) {
-    case 'EADDRINUSE':
-      return new RpcError('ADDRESS_IN_USE', `${where} is in use by another process; choose another port`, {
-        cause: error,
-      });
-    case 'EADDRNOTAVAIL':
-      return new RpcError('BAD_ARGUMENT', `${host} is no address of this machine; bind to one that is`, {
-        cause: error,
-      });
-    case 'EACCES':
-      return new RpcError('BAD_ARGUMENT', `binding to ${where} is not permitted; choose a port above 1023`, {
-        cause: error,
-      });
-    default:
-      return new RpcError('BAD_ARGUMENT', `binding to ${where} failed: ${String(error)}`, { cause: error });
   }
 }
 

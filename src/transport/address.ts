@@ -27,7 +27,12 @@ export function parsePeerAddress(address: string): PeerAddress {
 
 /** The reverse of {@link parsePeerAddress}. */
 export function formatPeerAddress({ host, port }: PeerAddress): string {
-  return host.includes(':') ? `nm://[${host}]:${port}` : `nm://${host}:${port}`;
+  return `nm://${formatSocketAddress({ host, port })}`;
+}
+
+/** `127.0.0.1:4820`, `[::1]:4820`. */
+export function formatSocketAddress({ host, port }: PeerAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Where a socket that is bound to all interfaces is reached from this machine: over loopback. Others know its name. */
