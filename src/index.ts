@@ -3,6 +3,7 @@
 export type { Clock, Timer } from './base/clock.ts';
 export type { ErrorDetail, Executed, RpcErrorCode } from './base/error-code.ts';
 export { createEndpoint, type EndpointOptions } from './datagram/create-endpoint.ts';
+export { createTcpEndpoint, type TcpEndpointOptions } from './tcp/create-tcp-endpoint.ts';
 export { RpcError, type RpcErrorInfo } from './transport/error.ts';
 export {
   expectedOf,

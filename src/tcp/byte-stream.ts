@@ -1,0 +1,35 @@
+// What the transport needs of TCP: the seam between the real sockets (net-streams.ts) and those of the tests.
+
+import type { PeerAddress } from '../transport/address.ts';
+
+/** One connection: bytes both ways, in order, until it is closed by either side. */
+export interface ByteStream {
+  /** The other end; for a stream that was dialled, as it was asked for. */
+  readonly remote: PeerAddress;
+  /** Dialled streams only: the other end has accepted. Nothing may be written before. */
+  onOpen: () => void;
+  /** The bytes belong to the receiver. */
+  onBytes: (bytes: Uint8Array) => void;
+  /** The operating system has taken everything that was written. */
+  onWritten: () => void;
+  /** It is over; called once, and nothing is called afterwards. `code` is the system's, e.g. `ECONNREFUSED`. */
+  onClosed: (code: string | undefined) => void;
+  /** Writes all parts in order; not again before `onWritten`, which is never called within this call. */
+  write(parts: readonly Uint8Array[]): void;
+  /** Leaves what arrives to the operating system, whose buffer fills up until the sender has to wait. */
+  pause(): void;
+  resume(): void;
+  /** Ends it at once; `onClosed` is not called. What was not taken by the operating system is not sent. */
+  destroy(): void;
+}
+
+/** Where streams come from: a bound port that accepts them, and a way to dial others. */
+export interface StreamNetwork {
+  readonly local: PeerAddress;
+  /** Somebody has connected; set before the first turn ends. */
+  onStream: (stream: ByteStream) => void;
+  /** Never throws: what goes wrong comes to `onClosed`. */
+  connect(to: PeerAddress): ByteStream;
+  /** Stops accepting, destroys all streams; resolves when the operating system has let go of them. */
+  close(): Promise<void>;
+}

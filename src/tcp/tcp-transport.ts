@@ -1,0 +1,237 @@
+// A transport over connections: the baseline that the datagrams are compared with, behind the same interface. It gives
+// calls their ids and limits, and streams to whom they belong; what is sent, when, and what has failed is decided by
+// client-peer.ts for calls that we make and by server-connection.ts for those that others make.
+
+import type { Clock } from '../base/clock.ts';
+import { MemoryBudget } from '../base/memory-budget.ts';
+import type { Random } from '../base/random.ts';
+import { ResponseTimes } from '../base/response-times.ts';
+import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transport/address.ts';
+import { badArgument, explainFailure } from '../transport/failure.ts';
+import { HandlerTable } from '../transport/handler-table.ts';
+import { encodeCall, PendingCalls } from '../transport/pending-calls.ts';
+import type {
+  CallOptions,
+  Handler,
+  HandlerOptions,
+  Peer,
+  PeerHealth,
+  Transport,
+  TransportEvent,
+} from '../transport/transport.ts';
+import { encodeRequest } from '../wire/message.ts';
+import type { ByteStream, StreamNetwork } from './byte-stream.ts';
+import { ClientPeer } from './client-peer.ts';
+import { DEFAULT_TCP_CONFIG, type TcpConfig } from './config.ts';
+import { newStats, type TcpContext, type TcpStats } from './context.ts';
+import { ServerConnection } from './server-connection.ts';
+import { Timers } from './timers.ts';
+
+/** What the transport is made of besides the network. */
+export interface TcpTransportOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Runs `task` once at the end of this turn of the event loop, after what has arrived was read. */
+  readonly soon: (task: () => void) => void;
+  readonly config?: Partial<TcpConfig>;
+}
+
+/** A {@link Transport} over TCP. */
+export class TcpTransport implements Transport {
+  readonly address: string;
+  readonly clock: Clock;
+  readonly #network: StreamNetwork;
+  readonly #context: TcpContext;
+  readonly #pending: PendingCalls;
+  readonly #peers = new Map<string, TcpPeer>();
+  readonly #clients = new Set<ServerConnection>();
+  readonly #listeners = new Set<(event: TransportEvent) => void>();
+  /** By outstanding call: the bytes of its request. */
+  readonly #outstanding = new Map<number, number>();
+  #outstandingBytes = 0;
+  #nextCallId = 1;
+  #closing: Promise<void> | undefined;
+
+  constructor(network: StreamNetwork, options: TcpTransportOptions) {
+    const { clock, random, soon } = options;
+    const config = { ...DEFAULT_TCP_CONFIG, ...options.config };
+    this.clock = clock;
+    this.address = formatPeerAddress(reachableAddress(network.local));
+    this.#network = network;
+    this.#pending = new PendingCalls(clock, (event) => this.#tell(event));
+    this.#context = {
+      config,
+      clock,
+      random,
+      soon,
+      network,
+      timers: new Timers(clock, soon, config.stallMs),
+      memory: new MemoryBudget(config.maxReassemblyBytes, config.maxReassemblyBytesPerPeer),
+      stats: newStats(),
+      cohort: new ResponseTimes(),
+      handlers: new HandlerTable(),
+      outcomes: {
+        answer: (callId, body) => {
+          this.#forget(callId);
+          this.#pending.answer(callId, body);
+        },
+        fail: (callId, code, executed, detail) => {
+          this.#forget(callId);
+          this.#pending.fail(callId, code, executed, detail);
+        },
+        overdue: (callId, afterMs) => this.#pending.overdue(callId, afterMs),
+      },
+      tell: (event) => this.#tell(event),
+    };
+    network.onStream = (stream) => this.#accept(stream);
+  }
+
+  /** Counters since the transport was made. */
+  get stats(): Readonly<TcpStats> {
+    return this.#context.stats;
+  }
+
+  /** `options` make no difference: nobody can record a connection's first bytes and have them run again. */
+  handle(method: string, handler: Handler, _options?: HandlerOptions): void {
+    this.#context.handlers.add(method, handler);
+  }
+
+  peer(address: string): Peer {
+    const known = this.#peers.get(address);
+    if (known !== undefined) return known;
+    const client = new ClientPeer(this.#context, address, parsePeerAddress(address));
+    const peer = new TcpPeer(this, address, client);
+    this.#peers.set(address, peer);
+    return peer;
+  }
+
+  subscribe(listener: (event: TransportEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    for (const peer of this.#peers.values()) peer.close();
+    for (const client of [...this.#clients]) client.close();
+    this.#context.timers.close();
+    this.#listeners.clear();
+    await this.#network.close();
+  }
+
+  /** {@link Peer.call}; the arguments have been looked at, and the body is encoded. */
+  startCall(
+    peer: ClientPeer,
+    address: string,
+    method: string,
+    body: Uint8Array,
+    options: CallOptions,
+  ): Promise<unknown> {
+    const refuse = (code: 'CLOSED' | 'TOO_LARGE' | 'OVERLOADED'): Promise<never> =>
+      Promise.reject(explainFailure(code, 'no', undefined, address, method, 0));
+    if (this.#closing !== undefined) return refuse('CLOSED');
+    let bytes: Uint8Array;
+    try {
+      bytes = encodeRequest(method, body);
+    } catch (cause) {
+      return Promise.reject(badArgument(cause, address, method));
+    }
+    const { config } = this.#context;
+    if (bytes.length > config.maxMessageBytes) return refuse('TOO_LARGE');
+    if (peer.outstandingCalls >= config.maxCallsPerPeer) return refuse('OVERLOADED');
+    if (this.#outstanding.size >= config.maxClientCalls) return refuse('OVERLOADED');
+    if (this.#outstandingBytes + bytes.length > config.maxQueuedBytes) return refuse('OVERLOADED');
+
+    const callId = this.#nextCallId++;
+    const startedAtMs = this.clock.now();
+    const { deadline = 'adaptive', expectedBytes = 0, idempotent = false } = options;
+    const sizeBytes = bytes.length + expectedBytes;
+    const { responseTimes, rtt } = peer;
+    const overdueAfterMs = responseTimes.overdueAfterMs(method, sizeBytes, startedAtMs, rtt);
+    const deadlineMs =
+      deadline === 'adaptive' ? responseTimes.deadlineAfterMs(method, sizeBytes, startedAtMs, rtt) : deadline;
+    this.#outstanding.set(callId, bytes.length);
+    this.#outstandingBytes += bytes.length;
+    const answer = this.#pending.add(callId, { peer: address, method, startedAtMs }, options, () => {
+      this.#forget(callId);
+      peer.cancel(callId);
+    });
+    peer.start({
+      callId,
+      method,
+      bytes,
+      deadlineAtMs: startedAtMs + deadlineMs,
+      overdueAtMs: startedAtMs + overdueAfterMs,
+      idempotent,
+      sizeBytes,
+    });
+    return answer;
+  }
+
+  #forget(callId: number): void {
+    this.#outstandingBytes -= this.#outstanding.get(callId) ?? 0;
+    this.#outstanding.delete(callId);
+  }
+
+  #accept(stream: ByteStream): void {
+    const { config, stats } = this.#context;
+    if (this.#closing !== undefined || this.#clients.size >= config.maxConnections) {
+      stats.connectionsRefused++;
+      stream.destroy();
+      return;
+    }
+    stats.connectionsAccepted++;
+    this.#clients.add(
+      new ServerConnection(this.#context, stream, (connection) => this.#clients.delete(connection)),
+    );
+  }
+
+  #tell(event: TransportEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+class TcpPeer implements Peer {
+  readonly address: string;
+  readonly clock: Clock;
+  readonly #transport: TcpTransport;
+  readonly #client: ClientPeer;
+
+  constructor(transport: TcpTransport, address: string, client: ClientPeer) {
+    this.address = address;
+    this.clock = transport.clock;
+    this.#transport = transport;
+    this.#client = client;
+  }
+
+  get health(): PeerHealth {
+    return this.#client.health;
+  }
+
+  call(method: string, body: unknown, options: CallOptions = {}): Promise<unknown> {
+    let encoded: Uint8Array;
+    try {
+      encoded = encodeCall(this.address, method, body, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#transport.startCall(this.#client, this.address, method, encoded, options);
+  }
+
+  overdueAfterMs(method: string, expectedBytes = 0): number {
+    const { responseTimes, rtt } = this.#client;
+    return responseTimes.overdueAfterMs(method, expectedBytes, this.clock.now(), rtt);
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
