@@ -12,6 +12,7 @@ import {
   writePathFrame,
 } from '../wire/frame.ts';
 import type { ProtocolConfig } from './config.ts';
+import type { EndpointObserver } from './observer.ts';
 import type { Outbox } from './outbox.ts';
 import { PacketBuilder, type Slab } from './packet-builder.ts';
 import type { Path, PathAddress } from './path.ts';
@@ -33,6 +34,8 @@ export interface LinkContext {
   readonly slab: Slab;
   /** Uniform in [0, 1): jitter on retries. */
   readonly jitter: () => number;
+  /** Whoever writes down what happens, if anybody does. */
+  readonly observer?: EndpointObserver | undefined;
 }
 
 /** The first packet of a responder carries the handshake's answer instead of a DATA header. */
@@ -53,6 +56,8 @@ export class Link {
   readonly localSession: number;
   /** The id that the other side receives with. */
   readonly remoteSession: number;
+  /** Which side of the session we are. */
+  readonly role: 'client' | 'server';
   readonly path: Path;
   readonly received: ReceivedPackets;
   readonly sent: SentPackets;
@@ -91,6 +96,7 @@ export class Link {
     this.path = path;
     this.#outbox = outbox;
     this.#first = first;
+    this.role = first === undefined ? 'client' : 'server';
     this.received = new ReceivedPackets(context.config);
     this.sent = new SentPackets(context.config, path.rtt);
   }
@@ -123,6 +129,7 @@ export class Link {
       } else {
         ackedBytes += packet.sizeBytes;
         this.path.onPacketFate(false);
+        if (packet.sizeBytes > MIN_DATAGRAM_BYTES) this.path.onLargeArrived();
       }
       largestSentAtMs = Math.max(largestSentAtMs, packet.sentAtMs);
     }
@@ -131,6 +138,7 @@ export class Link {
     const appLimited = !this.#outbox.hasMessages && inFlightBytes + ackedBytes < congestion.windowBytes / 2;
     congestion.onAcked({ nowMs, ackedBytes, largestSentAtMs, rtt, inFlightBytes, appLimited });
     this.#armProbe(nowMs);
+    this.#context.observer?.sessionUpdated(this);
     return true;
   }
 
@@ -138,7 +146,9 @@ export class Link {
     const lost = this.sent.detectLost(nowMs);
     let lostBytes = 0;
     let largestSentAtMs = 0;
+    let largeLost = false;
     for (const packet of lost) {
+      this.#context.observer?.packetLost(this, packet);
       if (packet.mtuProbe) {
         this.#mtuProbeInFlight = false;
         this.path.onProbeLost(packet.sizeBytes);
@@ -146,8 +156,10 @@ export class Link {
       }
       lostBytes += packet.sizeBytes;
       this.path.onPacketFate(true);
+      largeLost ||= packet.sizeBytes > MIN_DATAGRAM_BYTES;
       largestSentAtMs = Math.max(largestSentAtMs, packet.sentAtMs);
     }
+    if (largeLost) this.path.onLargeLost();
     const inFlightBytes = this.sent.bytesInFlight;
     if (lostBytes > 0) this.path.congestion.onLost({ nowMs, lostBytes, largestSentAtMs, inFlightBytes });
   }
@@ -213,6 +225,7 @@ export class Link {
     if (this.sent.lossAtMs <= nowMs) {
       this.#onLost(nowMs);
       this.#armProbe(nowMs);
+      this.#context.observer?.sessionUpdated(this);
     }
     if (this.#probeAtMs <= nowMs) this.#onProbeTimeout(nowMs);
   }
@@ -238,6 +251,7 @@ export class Link {
     if (this.probeCount === 2 && this.path.datagramBytes > MIN_DATAGRAM_BYTES) this.path.onBlackHole();
     this.#mtuProbeInFlight = false;
     this.#probeAtMs = nowMs + this.#probeDelayMs();
+    this.#context.observer?.sessionUpdated(this);
   }
 
   /** RFC 9002, 6.2.1, with up to a tenth of jitter on the repeated ones, and a bound on the doubling. */
@@ -318,6 +332,7 @@ export class Link {
     if (packet.at === headerBytes) return undefined;
     this.#pingWanted = false;
     this.#first = undefined;
+    this.#observeSent(packet, headerBytes, first === undefined ? 'data' : 'resp');
     const bytes =
       first === undefined
         ? this.#keys.seal(packet.buffer, packet.at, this.sent.nextNumber)
@@ -343,6 +358,19 @@ export class Link {
       this.#armProbe(nowMs);
     }
     return { to: this.path.address, bytes };
+  }
+
+  /** Before it is sealed, while what is in it can be read. */
+  #observeSent(packet: PacketBuilder, headerBytes: number, kind: 'resp' | 'data'): void {
+    this.#context.observer?.packetSent({
+      peer: this.path.address,
+      session: this.localSession,
+      role: this.role,
+      kind,
+      packetNumber: this.sent.nextNumber,
+      sizeBytes: packet.at + packet.buffer.length - packet.limit,
+      frames: packet.buffer.subarray(headerBytes, packet.at),
+    });
   }
 
   #writeAck(packet: PacketBuilder, nowMs: number): void {
@@ -388,6 +416,7 @@ export class Link {
     const packet = new PacketBuilder(this.#context.slab.take(size), headerBytes, trailerBytes);
     packet.buffer[packet.at++] = FRAME.ping;
     packet.padTo(packet.limit);
+    this.#observeSent(packet, headerBytes, 'data');
     const bytes = this.#keys.seal(packet.buffer, packet.at, this.sent.nextNumber);
     return this.#send(bytes, [], true, true, nowMs);
   }
