@@ -351,7 +351,8 @@ export class Link {
     this.#context.slab.commit(sizeBytes);
     this.sent.onSent({ sentAtMs: nowMs, sizeBytes, ackEliciting, mtuProbe, items });
     this.path.onSentBytes(sizeBytes);
-    this.path.pacer.onSent(nowMs, sizeBytes);
+    // A probe for the size is many times what it takes the place of: paced, it would hold everything up.
+    if (!mtuProbe) this.path.pacer.onSent(nowMs, sizeBytes);
     if (ackEliciting) {
       if (!mtuProbe) this.path.congestion.onSent(nowMs, sizeBytes, this.sent.bytesInFlight);
       if (this.#probesAllowed > 0) this.#probesAllowed--;

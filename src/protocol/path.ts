@@ -21,6 +21,9 @@ const AMPLIFICATION_FACTOR = 3;
 const LOSS_RATE_PRIOR = 0.05;
 const LOSS_RATE_GAIN = 1 / 64;
 
+/** RFC 8899, 4.3: so many losses of large datagrams, none of which arrived meanwhile, are no congestion. */
+const LARGE_LOSSES_MAX = 3;
+
 /** Sizes tried above the minimum, besides the ceiling itself: common link MTUs less IPv6 and UDP headers. */
 const DATAGRAM_STEPS: readonly number[] = [32_720, 16_336, 8_940, 4_048, 1_452];
 
@@ -34,6 +37,8 @@ export class Path {
   datagramBytes: number = MIN_DATAGRAM_BYTES;
   /** Part of our packets that did not arrive, of the last hundred or so. */
   #lossRate = LOSS_RATE_PRIOR;
+  /** Losses of datagrams above the minimum since one of them arrived. */
+  #largeLosses = 0;
   /** Sizes still worth a probe, largest first; RFC 8899 in its simplest form. */
   #probeSizes: number[] = [];
   /** Bytes that may yet be sent to an address that has not answered; Infinity once it has. */
@@ -78,10 +83,21 @@ export class Path {
     this.#probeSizes = this.#probeSizes.filter((size) => size < sizeBytes);
   }
 
+  onLargeArrived(): void {
+    this.#largeLosses = 0;
+  }
+
+  /** Datagrams above the minimum were lost, perhaps several at once; smaller ones may still arrive. */
+  onLargeLost(): void {
+    if (this.datagramBytes > MIN_DATAGRAM_BYTES && ++this.#largeLosses >= LARGE_LOSSES_MAX)
+      this.onBlackHole();
+  }
+
   /** A size that worked no longer does (RFC 8899, black hole): back to what every path carries. */
   onBlackHole(): void {
     this.#setDatagramBytes(MIN_DATAGRAM_BYTES);
     this.#probeSizes = [];
+    this.#largeLosses = 0;
   }
 
   #setDatagramBytes(sizeBytes: number): void {
