@@ -2,14 +2,17 @@
 // once for each that fails or is late, share by share; the first k proven blocks win, the others are cancelled.
 
 import type { Clock, Timer } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
 import type { Segmentation } from '../tahoe/segments.ts';
 import { isAtLeast, type Lateness } from './late-watch.ts';
+import { retryDelayMs, TRIES_MAX } from './retry.ts';
 import type { ServerRecords } from './server-record.ts';
 import { CorruptShareError, type SharedFile, type ShareReader } from './share-reader.ts';
 
 /** What the fetches of one download share. */
 export interface FetchPool {
   readonly clock: Clock;
+  readonly random: Random;
   readonly file: SharedFile;
   readonly records: ServerRecords;
   /** Every located share that is not known to be corrupt. */
@@ -187,7 +190,7 @@ export class SegmentFetch {
     reader.record.demote();
     this.#pool.onFailed(reader, error);
     const tries = (this.#failures.get(reader)?.tries ?? 0) + 1;
-    const delayMs = RETRY_MS * 4 ** (tries - 1);
+    const delayMs = retryDelayMs(tries, this.#pool.random);
     this.#failures.set(reader, { tries, notBeforeMs: this.#pool.clock.now() + delayMs });
     this.#armRetry();
   }
@@ -275,5 +278,3 @@ const OPENING_FACTOR = 1.5;
 const DECODING_FACTOR = 1.1;
 /** Hedges are bounded: when everybody is late, the line is ours, and more questions would make it worse. */
 const HEDGES_IN_FLIGHT_MIN = 4;
-const TRIES_MAX = 3;
-const RETRY_MS = 100;

@@ -2,9 +2,11 @@
 // the next ones while others are late. What is done with the shares is download's business.
 
 import type { Clock, Timer } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
 import { outcomeOf, type ServerOutcome, seconds } from './error.ts';
 import { isAtLeast, LateWatch, type Question } from './late-watch.ts';
+import { retryDelayMs, TRIES_MAX } from './retry.ts';
 
 /** What a search needs. */
 export interface ShareFinderOptions {
@@ -14,6 +16,7 @@ export interface ShareFinderOptions {
   readonly needed: number;
   readonly total: number;
   readonly clock: Clock;
+  readonly random: Random;
   readonly onFound: (server: StorageServer, shareNumber: number) => void;
   /** An answer came, or will not come soon. */
   readonly onChange: () => void;
@@ -161,7 +164,8 @@ export class ShareFinder {
 
   #askAgainSoon(asked: Asked): void {
     if (asked.tries >= TRIES_MAX) return;
-    const timer = this.#options.clock.setTimer(RETRY_MS * 4 ** (asked.tries - 1), () => {
+    const { clock, random } = this.#options;
+    const timer = clock.setTimer(retryDelayMs(asked.tries, random), () => {
       this.#retries.delete(timer);
       this.#ask(asked);
     });
@@ -187,5 +191,3 @@ function describeShares(shares: readonly number[]): string {
 const ASKED_AT_ONCE = 20;
 /** Stop looking when so many times the needed shares are located: the rest are alternates. */
 const CHOICE = 2;
-const TRIES_MAX = 3;
-const RETRY_MS = 100;

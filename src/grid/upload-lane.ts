@@ -7,6 +7,7 @@ import type { Random } from '../base/random.ts';
 import { RpcError } from '../transport/error.ts';
 import { isAtLeast, type Lateness, type LateWatch, type Question } from './late-watch.ts';
 import type { Grant } from './placement.ts';
+import { retryDelayMs, TRIES_MAX } from './retry.ts';
 
 /** What a lane needs besides its share. */
 export interface LaneOptions {
@@ -149,9 +150,8 @@ export class Lane {
       (error: unknown) => {
         if (this.#state === 'dropped') return;
         if (tries < TRIES_MAX && isWorthRepeating(error)) {
-          const delayMs = RETRY_MS * 4 ** (tries - 1) * (0.5 + random.float());
           this.#retries.add(
-            clock.setTimer(delayMs, () => {
+            clock.setTimer(retryDelayMs(tries, random), () => {
               question.dropped();
               this.#inFlight.delete(question);
               this.#ask(watch, sizeBytes, ask, tries + 1);
@@ -201,5 +201,3 @@ export const WRITE_BYTES_MIN: number = 256 * 1024;
 const WRITE_BYTES_MAX = 4 * 1024 * 1024;
 /** One at the disk, one on the way, one acknowledgement on the way back. */
 const WRITES_IN_FLIGHT = 3;
-const TRIES_MAX = 3;
-const RETRY_MS = 100;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { DownloadProgress } from '../../src/grid/download.ts';
+import type { DownloadProgress } from '../../src/grid/download-options.ts';
 import { GridError } from '../../src/grid/error.ts';
 import { ServerRecords } from '../../src/grid/server-record.ts';
 import { StorageError } from '../../src/storage/storage-server.ts';

@@ -1,7 +1,8 @@
 // A whole grid of memory servers on virtual time, and the shortest ways to put a file on it and get it back.
 
 import { concatBytes } from '../../src/base/bytes.ts';
-import { type Download, type DownloadOptions, download } from '../../src/grid/download.ts';
+import { type Download, download } from '../../src/grid/download.ts';
+import type { DownloadOptions } from '../../src/grid/download-options.ts';
 import { sourceOfBytes } from '../../src/grid/source.ts';
 import { type UploadOptions, type UploadResult, upload } from '../../src/grid/upload.ts';
 import { VirtualClock } from '../../src/sim/clock.ts';

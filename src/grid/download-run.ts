@@ -1,0 +1,240 @@
+// One pass over a file on servers: locates shares, keeps some segments under way ahead of the reader, hands their
+// bytes out in order. Share-finder.ts locates, segment-fetch.ts chooses among servers, decode.ts proves and decodes.
+
+import type { StorageServer } from '../storage/storage-server.ts';
+import { type ChkCapability, storageIndexOf } from '../tahoe/capability.ts';
+import { permuteServers } from '../tahoe/permutation.ts';
+import type { Segmentation } from '../tahoe/segments.ts';
+import { InconsistentFileError } from './decode.ts';
+import type { Corruption, DownloadOptions, DownloadProgress } from './download-options.ts';
+import { GridError, type GridErrorCode, outcomeOf } from './error.ts';
+import { type Lateness, LateWatch } from './late-watch.ts';
+import { Notice } from './notice.ts';
+import { type FetchPool, SegmentFetch } from './segment-fetch.ts';
+import { ServerRecords } from './server-record.ts';
+import { ShareFinder } from './share-finder.ts';
+import { type SharedFile, ShareReader } from './share-reader.ts';
+
+/** One pass; it begins with {@link read} and ends with {@link cancel}. */
+export class DownloadRun {
+  readonly #pool: FetchPool;
+  readonly #options: DownloadOptions;
+  readonly #capability: ChkCapability;
+  readonly #finder: ShareFinder;
+  readonly #readers = new Set<ShareReader>();
+  /** The last failure of each server that had been found to have shares. */
+  readonly #failures = new Map<StorageServer, string>();
+  readonly #corruptions: Corruption[];
+  readonly #corruptShares = new Set<number>();
+  readonly #fetches = new Set<SegmentFetch>();
+  readonly #changed = new Notice();
+  readonly #startedAtMs: number;
+  #cancelled: { readonly reason: unknown } | undefined;
+
+  constructor(
+    capability: ChkCapability,
+    servers: readonly StorageServer[],
+    options: DownloadOptions,
+    corruptions: Corruption[],
+  ) {
+    this.#options = options;
+    this.#capability = capability;
+    this.#corruptions = corruptions;
+    const { clock, random } = options;
+    this.#startedAtMs = clock.now();
+    const storageIndex = storageIndexOf(capability);
+    const records = options.records ?? new ServerRecords(clock);
+    const watch = () =>
+      new LateWatch<(lateness: Lateness) => void>({
+        clock,
+        floorMs: 100,
+        unknownMs: 400,
+        onLate: ({ subject, lateness }) => subject(lateness),
+      });
+    const file: SharedFile = {
+      capability,
+      storageIndex,
+      decoder: undefined,
+      treeReads: watch(),
+      blockReads: watch(),
+      onDecoder: () => this.#changed.give(),
+    };
+    this.#finder = new ShareFinder({
+      servers: permuteServers(storageIndex, servers),
+      storageIndex,
+      needed: capability.needed,
+      total: capability.total,
+      clock,
+      random,
+      onFound: (server, share) => {
+        this.#readers.add(new ShareReader(server, share, records.of(server), file));
+      },
+      onChange: () => this.#stepAll(),
+    });
+    this.#pool = {
+      clock,
+      random,
+      file,
+      records,
+      readers: this.#readers,
+      hedgesInFlight: 0,
+      hedgesStarted: 0,
+      onHedgeSettled: () => this.#stepAll(),
+      probes: new Set(),
+      wantMore: () => this.#finder.wantMore(),
+      isExhausted: () => this.#finder.isExhausted,
+      onCorrupt: (reader, what) => this.#excludeShare(reader, what),
+      onFailed: ({ server }, error) => this.#failures.set(server, outcomeOf(error)),
+      notEnough: () => this.#notEnough(),
+    };
+  }
+
+  /** How often another server was asked because one was late. */
+  get hedges(): number {
+    return this.#pool.hedgesStarted;
+  }
+
+  /** The bytes of a range, a segment (or what the range has of it) at a time. */
+  async *read(offset: number, rangeBytes: number): AsyncGenerator<Uint8Array, undefined> {
+    if (rangeBytes === 0) return;
+    const { onProgress } = this.#options;
+    const end = offset + rangeBytes;
+    let doneBytes = 0;
+    const report = (stage: DownloadProgress['stage']) =>
+      onProgress?.({ stage, doneBytes, totalBytes: rangeBytes });
+    report('locating');
+    // The first segment is asked for before it is known how the file is cut, and so which one it is.
+    const segmentAt = (byte: number) => (cut: { segmentSizeBytes: number }) =>
+      Math.floor(byte / cut.segmentSizeBytes);
+    this.#finder.start();
+    const first = this.#fetch(segmentAt(offset));
+    const cut = await this.#segmentation(first);
+    report('reading');
+
+    const ahead = this.#readAheadSegments(cut.segmentSizeBytes);
+    const last = segmentAt(end - 1)(cut);
+    const underWay = [first];
+    let next = segmentAt(offset)(cut) + 1;
+    for (let segment = next - 1; segment <= last; segment++) {
+      for (; next <= last && underWay.length < ahead; next++) {
+        const number = next;
+        underWay.push(this.#fetch(() => number));
+      }
+      const plaintext = await this.#result(underWay.shift()!);
+      const begin = cut.offsetOf(segment);
+      const bytes = plaintext.subarray(Math.max(0, offset - begin), end - begin);
+      doneBytes += bytes.length;
+      report('reading');
+      yield bytes;
+    }
+  }
+
+  /** Cancels all that is out; whoever waits gets `reason`. Once only, and also when everything is done. */
+  cancel(reason: unknown): void {
+    if (this.#cancelled !== undefined) return;
+    this.#cancelled = { reason };
+    this.#finder.close();
+    for (const fetch of this.#fetches) fetch.cancel(reason);
+    for (const probe of this.#pool.probes) probe.abort(reason);
+    this.#pool.file.treeReads.close();
+    this.#pool.file.blockReads.close();
+    this.#changed.give();
+  }
+
+  #fetch(segmentIn: ConstructorParameters<typeof SegmentFetch>[0]): SegmentFetch {
+    const fetch = new SegmentFetch(segmentIn, this.#pool);
+    this.#fetches.add(fetch);
+    return fetch;
+  }
+
+  async #result(fetch: SegmentFetch): Promise<Uint8Array> {
+    try {
+      return await fetch.plaintext;
+    } catch (error) {
+      if (!(error instanceof InconsistentFileError)) throw error;
+      throw this.#error('CORRUPT', error.message, 'No copy of it can help: upload the file again.', error);
+    } finally {
+      this.#fetches.delete(fetch);
+    }
+  }
+
+  /** How the file is cut, as soon as the first share was opened. */
+  async #segmentation(first: SegmentFetch): Promise<Segmentation> {
+    let hasFailed = false;
+    first.plaintext.catch(() => {
+      hasFailed = true;
+      this.#changed.give();
+    });
+    for (;;) {
+      const { decoder } = this.#pool.file;
+      if (decoder !== undefined) return decoder.segmentation;
+      if (hasFailed) await this.#result(first);
+      await this.#changed.next();
+    }
+  }
+
+  #readAheadSegments(segmentSizeBytes: number): number {
+    const { readAheadSegments } = this.#options;
+    if (readAheadSegments !== undefined) return Math.max(1, readAheadSegments);
+    return Math.min(READ_AHEAD_SEGMENTS_MAX, Math.max(1, Math.floor(READ_AHEAD_BYTES / segmentSizeBytes)));
+  }
+
+  #stepAll(): void {
+    for (const fetch of [...this.#fetches]) fetch.step();
+  }
+
+  #excludeShare(reader: ShareReader, what: string): void {
+    if (!this.#readers.delete(reader)) return;
+    this.#corruptShares.add(reader.shareNumber);
+    this.#corruptions.push({ shareNumber: reader.shareNumber, serverName: reader.server.name, what });
+  }
+
+  /** The error when nothing is left to ask. */
+  #notEnough(): GridError {
+    const { needed } = this.#capability;
+    const usable = new Set([...this.#readers].map(({ shareNumber }) => shareNumber));
+    const found = new Set([...usable, ...this.#corruptShares]);
+    if (found.size === 0 && this.#finder.hasEveryAnswer) {
+      return this.#error(
+        'NOT_FOUND',
+        'no server has a share of this file',
+        'Is this the grid that the file was uploaded to? Are all of its servers known here?',
+      );
+    }
+    if (found.size >= needed && usable.size < needed) {
+      return this.#error(
+        'CORRUPT',
+        `${found.size} different shares were found, but only ${usable.size} of them are intact and ${needed} are needed`,
+        'Bring back the servers that did not answer, or restore the damaged shares from a copy.',
+      );
+    }
+    return this.#error(
+      'NOT_ENOUGH_SHARES',
+      `only ${usable.size} of the ${needed} different shares needed could be read`,
+      'Bring back the servers that did not answer and try again.',
+    );
+  }
+
+  #error(code: GridErrorCode, problem: string, advice: string, cause?: unknown): GridError {
+    const corrupt = new Map(
+      this.#corruptions.map(({ serverName, shareNumber }) => [serverName, shareNumber]),
+    );
+    const failures = new Map([...this.#failures].map(([server, outcome]) => [server.name, outcome]));
+    const servers = this.#finder.outcomes.map(({ name, outcome }) => {
+      const failure = failures.has(name) ? `, then ${failures.get(name)}` : '';
+      const damage = corrupt.has(name) ? `, share ${corrupt.get(name)} is corrupt` : '';
+      return { name, outcome: `${outcome}${damage}${failure}` };
+    });
+    return new GridError(code, {
+      problem,
+      advice,
+      stage: this.#pool.file.decoder === undefined ? 'locating' : 'reading',
+      elapsedMs: this.#options.clock.now() - this.#startedAtMs,
+      servers,
+      cause,
+    });
+  }
+}
+
+const READ_AHEAD_BYTES = 8 * 1024 * 1024;
+const READ_AHEAD_SEGMENTS_MAX = 32;
