@@ -17,6 +17,7 @@ export class MemoryBudget {
 
   /** False, and nothing taken, when either limit would be passed. */
   take(account: { reassemblyBytes: number }, bytes: number): boolean {
+    // P-73
     if (this.#usedBytes + bytes > this.#limitBytes) return false;
     if (account.reassemblyBytes + bytes > this.#limitPerPeerBytes) return false;
     this.#usedBytes += bytes;

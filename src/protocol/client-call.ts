@@ -104,7 +104,7 @@ export class ClientCall implements Outgoing, TimerTarget {
     const offset = message.nextOffset;
     const behind = callId - this.#owner.firstIncomplete;
     const { deadlineAtMs } = this.request;
-    // At least 1: on the wire 0 means that the caller waits for ever.
+    // P-38: at least 1, as 0 means that the caller waits for ever.
     const remainingMs =
       deadlineAtMs === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(deadlineAtMs - nowMs));
     const total = message.bytes.length;

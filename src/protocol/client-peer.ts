@@ -69,6 +69,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
   constructor(context: EndpointContext, address: PathAddress, ceilingBytes: number) {
     this.#context = context;
     this.path = new Path(address, context.config);
+    // P-22
     this.#epoch = context.freshId();
     this.#initialGrantBytes = context.config.initialGrantBytes;
     this.responseTimes = new ResponseTimes(context.cohort);
@@ -102,6 +103,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
       this.health.probeSoon(nowMs);
       this.#context.touch(this);
       this.#context.stats.callsFailed++;
+      // P-94
       this.#context.emit({ type: 'failed', callId: request.callId, code: 'PEER_SILENT', executed: 'no' });
       return;
     }
@@ -126,6 +128,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     const { request } = call;
     if (request.deadlineAtMs <= nowMs) {
       this.#recordAtLeast(call, nowMs);
+      // P-40
       this.#fail(call, 'DEADLINE_EXCEEDED', executedSoFar(call), true);
       return;
     }
@@ -149,6 +152,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
 
     this.#link?.abandon();
     if (this.#link !== undefined) this.#context.sessions.delete(this.#link.localSession);
+    // P-27
     for (const other of this.#attempts) {
       if (other !== attempt) this.#dropAttempt(other);
     }
@@ -223,6 +227,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
           sound = link.onAck(frame, nowMs) && sound;
           break;
         case 'response-start': {
+          // P-36, P-48
           const call = this.#calls.get(frame.callId);
           if (call === undefined) break;
           call.answerStatus = frame.status;
@@ -247,6 +252,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
           break;
         case 'unknown': {
           const call = this.#calls.get(frame.callId);
+          // P-53
           if (call !== undefined) this.#fail(call, 'OUTCOME_UNKNOWN', 'unknown', false);
           break;
         }
@@ -262,7 +268,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
         case 'request':
         case 'request-start':
         case 'cancel':
-          // A session carries the calls of who began it.
+          // P-14: a session carries the calls of who began it.
           sound = false;
           break;
         default:
@@ -344,11 +350,13 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     this.#outbox.remove(call);
     call.answer?.release();
     call.timerEntry = setTimer(this.#context.timers, call.timerEntry, call, Number.POSITIVE_INFINITY);
+    // P-43
     if (tellPeer && known) this.#queueCancel(callId);
     this.#context.touch(this);
   }
 
   #queueCancel(callId: number): void {
+    // P-44
     if (this.#cancelFrame?.add(callId, callId)) return;
     this.#cancelFrame = new RangesFrame(this.#outbox, 'cancel');
     this.#cancelFrame.add(callId, callId);
@@ -366,6 +374,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     if (this.#cancelFrame !== undefined) this.#cancelFrame.obsolete = true;
     for (const call of [...this.#calls.values()]) {
       if (call.state === 'queued') continue;
+      // P-28
       if (call.state !== 'sending' && !call.request.idempotent) {
         this.#fail(call, 'OUTCOME_UNKNOWN', 'unknown', false);
         continue;
@@ -383,6 +392,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
 
   #heard(nowMs: number): void {
     this.#unansweredAttempts = 0;
+    // P-95
     const silentMs = this.health.onHeard(nowMs);
     if (silentMs !== undefined) this.#context.emit({ type: 'peer-back', address: this.address, silentMs });
   }
@@ -390,6 +400,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
   /** All outstanding calls fail in this turn, with one event. */
   #declareSilent(why: 'no answer' | 'refused', nowMs: number): void {
     const code = why === 'refused' ? 'PEER_UNREACHABLE' : 'PEER_SILENT';
+    // P-93
     const calls = [...this.#calls.values()];
     this.health.declareSilent(nowMs, this.#context.jitter());
     this.#context.stats.peersSilent++;
@@ -420,6 +431,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
       return;
     }
     for (const call of [...this.#calls.values()]) {
+      // P-86
       this.#fail(call, 'NETWORK_UNREACHABLE', executedSoFar(call), false);
     }
   }
@@ -459,11 +471,13 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     );
     packet.at = writeHello(packet.buffer, packet.at, {
       epoch: this.#epoch,
+      // P-24
       knownEpoch: this.#peerEpoch,
       maxDatagramBytes: config.maxDatagramBytes,
       initialGrantBytes: config.initialGrantBytes,
     });
     this.#outbox.fillControl(packet);
+    // P-20
     this.#outbox.fillMessages(packet, nowMs);
     if (packet.items.length === 0) packet.buffer[packet.at++] = FRAME.ping;
     // Padded, so that three times its size lets the server answer in one round trip.
@@ -492,6 +506,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
       ? rtt.probeTimeoutMs(config.granularityMs, config.maxAckDelayMs)
       : config.initialRttMs;
     const repeats = Math.min(this.#unansweredAttempts, MAX_ATTEMPTS);
+    // P-29
     return base * ATTEMPT_BACKOFF ** repeats * (repeats === 0 ? 1 : 1 + 0.1 * jitter());
   }
 
@@ -515,6 +530,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     this.#timerEntry = undefined;
     this.#link?.onTimer(nowMs);
     if (this.#attemptTimeoutAtMs <= nowMs) this.#onAttemptTimeout(nowMs);
+    // P-30
     if (this.#link !== undefined && this.#link.probeCount >= PROBES_BEFORE_HANDSHAKE)
       this.#wantAttempt(nowMs);
     switch (this.health.onTimer(nowMs, this.#evidence)) {

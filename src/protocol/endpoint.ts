@@ -90,6 +90,7 @@ export class Endpoint {
         const bytes = random.bytes(7);
         let id = bytes[0]! & 0x1f;
         for (let i = 1; i < 7; i++) id = id * 256 + bytes[i]!;
+        // P-4
         if (id !== 0 && !this.#sessions.has(id)) return id;
       }
     };
@@ -123,6 +124,7 @@ export class Endpoint {
   receive(datagram: Uint8Array, from: PathAddress, nowMs: number): void {
     this.stats.datagramsReceived++;
     this.stats.bytesReceived += datagram.length;
+    // P-13: whatever it is, it is looked at as a value.
     const header = readHeader(datagram);
     switch (header.kind) {
       case 'data':
@@ -144,6 +146,7 @@ export class Endpoint {
       case 'unknown-version':
         // No larger than the question, and only to what could be a first datagram.
         this.stats.datagramsDropped++;
+        // P-3
         if (datagram.length >= DATA_HEADER_BYTES) this.#answerStateless(versionDatagram(), from);
         return;
       case 'version':
@@ -159,6 +162,7 @@ export class Endpoint {
     const owner = this.#sessions.get(to);
     if (owner === undefined) {
       this.stats.datagramsDropped++;
+      // P-7
       if (datagram.length > NO_SESSION_BYTES) {
         this.#answerStateless(noSessionDatagram(to, this.#options.protection.resetToken(to)), from);
       }
@@ -179,6 +183,7 @@ export class Endpoint {
   }
 
   #onInit(remoteSession: number, datagram: Uint8Array, from: PathAddress, nowMs: number): void {
+    // P-5
     if (datagram.length < MIN_DATAGRAM_BYTES) {
       this.stats.datagramsDropped++;
       return;
@@ -192,6 +197,7 @@ export class Endpoint {
     const acceptance = this.#options.protection.accept(datagram, remoteSession, localSession);
     const frames = acceptance && decodeFrames(acceptance.opened.frames);
     const hello = frames?.[0];
+    // P-21
     if (acceptance === undefined || frames === undefined || hello?.type !== 'hello') {
       this.stats.datagramsDropped++;
       return;
@@ -222,6 +228,7 @@ export class Endpoint {
       this.#servers.set(epoch, known);
       return known;
     }
+    // P-55
     if (this.#servers.size >= this.config.maxServerPeers && !this.#forgetOneClient()) return undefined;
     const peer = new ServerPeer(this.#context, epoch, from, this.#options.datagramCeilingBytes(from));
     this.#servers.set(epoch, peer);
@@ -245,6 +252,7 @@ export class Endpoint {
   #onNoSession(to: number, token: Uint8Array, nowMs: number): void {
     // The id is the other side's: find the session that sends with it.
     const owner = this.#sessions.byRemoteId(to);
+    // P-8
     if (owner === undefined || !this.#options.protection.verifiesReset(to, token)) {
       this.stats.datagramsDropped++;
       return;
@@ -253,12 +261,14 @@ export class Endpoint {
   }
 
   #answerStateless(bytes: Uint8Array, to: PathAddress): void {
+    // P-10
     if (this.#stateless.length < MAX_STATELESS_ANSWERS) this.#stateless.push({ to, bytes });
   }
 
   /** The time that {@link timerAtMs} named has come. */
   onTimer(nowMs: number): void {
     const first = this.#timers.peek();
+    // P-68
     if (first !== undefined && nowMs - first.key > this.config.stallMs) this.#forgiveStall(nowMs);
     for (
       let entry = this.#timers.peek();
@@ -287,12 +297,14 @@ export class Endpoint {
   call(to: PathAddress, call: EndpointCall, nowMs: number): number {
     const bytes = encodeRequest(call.method, call.body);
     const callId = this.#nextCallId++;
+    // P-32
     if (bytes.length > this.config.maxMessageBytes) {
       this.#emit({ type: 'failed', callId, code: 'TOO_LARGE', executed: 'no' });
       return callId;
     }
     const peer = this.#clientPeer(to);
     const overloaded =
+      // P-74
       peer.outstandingCalls >= this.config.maxCallsPerPeer ||
       this.#callOwners.size >= this.config.maxClientCalls ||
       this.#queuedBytes + bytes.length > this.config.maxQueuedBytes;

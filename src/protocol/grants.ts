@@ -43,7 +43,7 @@ export class GrantBook {
       else this.#hungry.move(state.entry, message.remainingBytes);
     }
     this.#distribute();
-    // What was promised to senders that have gone must not starve the others: each may always send a little.
+    // P-72: what was promised to senders that have gone must not starve the others.
     if (state.entry !== undefined && message.promisedBytes === 0) {
       this.#grant(grantee, Math.min(message.total, message.granted + this.#config.initialGrantBytes));
     }
@@ -64,6 +64,7 @@ export class GrantBook {
     for (let next = this.#hungry.peek(); next !== undefined; next = this.#hungry.peek()) {
       const { message } = next.value;
       const budget = maxGrantedBytes - this.#promisedBytes;
+      // P-71
       const limit = Math.min(message.total, message.arrivedBytes + grantAheadBytes, message.granted + budget);
       if (limit < message.total && limit - message.granted < Math.min(initialGrantBytes, grantAheadBytes / 2))
         return;

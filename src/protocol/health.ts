@@ -75,14 +75,17 @@ export class HealthMonitor {
       return 'probe';
     }
     if (unansweredProbes > 0) {
+      // P-91
       if (this.state !== 'suspect') {
         this.state = 'suspect';
         this.#suspectSinceMs = nowMs;
         return 'suspected';
       }
+      // P-92
       const longEnough = nowMs >= this.#suspectSinceMs + this.#config.silentFloorMs;
       return unansweredProbes >= probesToSilence && longEnough ? 'declare-silent' : 'nothing';
     }
+    // P-90, P-96
     if (!hasCalls || nowMs < this.#lastContactAtMs + askAfterMs) return 'nothing';
     this.#lastContactAtMs = nowMs;
     return 'probe';

@@ -34,6 +34,7 @@ export class IncomingMessage {
 
   /** A piece that is the whole message is kept as the view it is, without a copy. */
   add(offset: number, total: number, data: Uint8Array): PieceOutcome {
+    // P-33
     if (total !== this.total || offset + data.length > total) return 'contradiction';
     if (data.length === total && this.#buffer === undefined) {
       this.#buffer = data;

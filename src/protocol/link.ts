@@ -151,6 +151,7 @@ export class Link {
       this.#context.observer?.packetLost(this, packet);
       if (packet.mtuProbe) {
         this.#mtuProbeInFlight = false;
+        // P-84
         this.path.onProbeLost(packet.sizeBytes);
         continue;
       }
@@ -173,11 +174,12 @@ export class Link {
   }
 
   onPathChallenge(token: number): void {
-    // One answer per packet is enough; a flood of challenges must not become a queue.
+    // P-82: a flood of challenges must not become a queue.
     if (this.#responsesToSend.length < 4) this.#responsesToSend.push(token);
   }
 
   onPathResponse(token: number): void {
+    // P-81
     if (token !== this.#challengeExpected) return;
     this.#challengeExpected = undefined;
     this.path.trust();
@@ -243,11 +245,12 @@ export class Link {
     }
     this.probeCount++;
     this.#probesAllowed = PROBES_PER_TIMEOUT;
+    // P-66
     this.sent.requeueOldest(PROBES_PER_TIMEOUT);
     if (!this.#outbox.hasMessages && !this.#outbox.hasControl) this.#pingWanted = true;
     if (this.probeCount === config.persistentCongestionThreshold)
       this.path.congestion.onPersistentCongestion();
-    // Two timeouts in a row with large datagrams: perhaps only small ones pass (RFC 8899, 4.3).
+    // P-85: perhaps only small ones pass (RFC 8899, 4.3).
     if (this.probeCount === 2 && this.path.datagramBytes > MIN_DATAGRAM_BYTES) this.path.onBlackHole();
     this.#mtuProbeInFlight = false;
     this.#probeAtMs = nowMs + this.#probeDelayMs();
@@ -259,6 +262,7 @@ export class Link {
     const { config, jitter } = this.#context;
     const base = this.path.rtt.probeTimeoutMs(config.granularityMs, config.maxAckDelayMs);
     if (this.probeCount === 0) return base;
+    // P-65
     const backedOff = base * 2 ** Math.min(this.probeCount, MAX_BACKOFF_DOUBLINGS);
     return Math.min(backedOff, Math.max(2 * base, config.maxProbeDistanceMs)) * (1 + 0.1 * jitter());
   }
@@ -298,6 +302,7 @@ export class Link {
     const { datagramBytes, congestion, pacer, rtt, sendAllowanceBytes } = this.path;
     if (sendAllowanceBytes < MIN_DATAGRAM_BYTES) return 0;
     if (this.#probesAllowed > 0) return MIN_DATAGRAM_BYTES;
+    // P-67
     const windowLeft = congestion.windowBytes - this.sent.bytesInFlight;
     const size = Math.min(datagramBytes, Math.max(windowLeft, 0), sendAllowanceBytes);
     if (size < Math.min(datagramBytes, MIN_DATAGRAM_BYTES)) return 0;
@@ -321,6 +326,7 @@ export class Link {
       packet.at = first.writeHello(packet.buffer, packet.at);
       packet.ackEliciting = true;
     }
+    // P-15, P-16
     this.#writeAck(packet, nowMs);
     this.#writePathFrames(packet);
     if (withControl) this.#outbox.fillControl(packet);
@@ -407,6 +413,7 @@ export class Link {
 
   /** While there is much to send, one larger datagram finds out whether the path carries it. */
   #mtuProbe(nowMs: number): Transmit | undefined {
+    // P-83
     const size = this.path.probeBytes;
     if (size === undefined || this.#mtuProbeInFlight || this.#first !== undefined || this.#quiet)
       return undefined;

@@ -45,6 +45,7 @@ class Piece implements SentItem {
   }
 
   onLost(): void {
+    // P-42, P-64
     if (this.#outgoing.dead) return;
     this.#outgoing.message.onLost(this.#from, this.#to);
     this.#outbox.queue(this.#outgoing);

@@ -63,6 +63,7 @@ export class OutgoingMessage {
       return end;
     }
     this.#emptyPending = false;
+    // P-70
     this.#next = Math.min(this.granted, this.bytes.length, this.#next + maxBytes);
     this.lastTakenEnd = this.#next;
     return this.#next;

@@ -120,6 +120,7 @@ export class Path {
   }
 
   onReceivedBytes(sizeBytes: number): void {
+    // P-80
     this.#sendAllowance += AMPLIFICATION_FACTOR * sizeBytes;
   }
 

@@ -27,6 +27,7 @@ export class ReceivedPackets {
 
   /** True when this number was seen before, or is too old to tell. */
   isDuplicate(packetNumber: number): boolean {
+    // P-9
     return packetNumber < this.#floor || this.#numbers.has(packetNumber);
   }
 
@@ -44,6 +45,7 @@ export class ReceivedPackets {
     }
     if (!ackEliciting) return;
     this.#unacknowledged++;
+    // P-60
     if (!inOrder || this.#unacknowledged >= this.#config.ackEveryPackets) this.ackDueAtMs = nowMs;
     else this.ackDueAtMs = Math.min(this.ackDueAtMs, nowMs + this.#config.maxAckDelayMs);
   }

@@ -60,6 +60,7 @@ export class SentPackets {
 
   /** Records the packet with the next number. */
   onSent(packet: Omit<SentPacket, 'packetNumber' | 'requeued'>): void {
+    // P-6
     const packetNumber = this.#nextNumber++;
     if (!packet.ackEliciting) return;
     const { sentAtMs, sizeBytes, ackEliciting, mtuProbe, items } = packet;
@@ -81,6 +82,7 @@ export class SentPackets {
   /** `undefined` when the ACK names a packet that was never sent: an error of the peer. */
   onAck(ranges: readonly IdRange[], nowMs: number): AckOutcome | undefined {
     const largest = ranges[0]![1];
+    // P-62
     if (largest >= this.#nextNumber) return undefined;
     const acked: SentPacket[] = [];
     let rttSampleMs: number | undefined;
@@ -93,6 +95,7 @@ export class SentPackets {
           this.#forget(packet);
           for (const item of packet.items) item.onAcked();
           acked.push(packet);
+          // P-61
           if (number === largest) rttSampleMs = nowMs - packet.sentAtMs;
         }
       }
@@ -113,6 +116,7 @@ export class SentPackets {
     for (const packet of this.#inFlight.values()) {
       if (packet.packetNumber >= this.#largestAcked) break;
       const lateAtMs = packet.sentAtMs + delayMs;
+      // P-63
       if (lateAtMs <= nowMs || this.#largestAcked - packet.packetNumber >= this.#config.packetThreshold) {
         lost.push(packet);
       } else {

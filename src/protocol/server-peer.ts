@@ -74,6 +74,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
   constructor(context: ServerPeerContext, epoch: number, address: PathAddress, ceilingBytes: number) {
     this.#context = context;
     this.epoch = epoch;
+    // P-23
     this.incarnation = context.freshId();
     this.path = new Path(address, context.config);
     this.path.distrust();
@@ -124,6 +125,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
       );
     }
     this.#candidates.push(link);
+    // P-31
     while (this.#candidates.length > MAX_CANDIDATES) this.#dropLink(this.#candidates.shift()!);
     link.received.onReceived(acceptance.opened.packetNumber, true, nowMs);
     this.#lastHeardMs = nowMs;
@@ -135,6 +137,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
       link.received.ackDueAtMs = nowMs;
       return true;
     }
+    // P-25
     const early = hello.knownEpoch === 0 && !this.#confirmed;
     const before = this.running;
     const sound = this.#onFrames(link, frames, early, nowMs);
@@ -149,6 +152,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     const ackEliciting = frames.some((frame) => frame.type !== 'ack');
     link.received.onReceived(packetNumber, ackEliciting, nowMs);
     this.#lastHeardMs = nowMs;
+    // P-26
     if (!link.confirmed) this.#confirm(link, nowMs);
     const sound = this.#onFrames(link, frames, false, nowMs);
     this.#context.touch(this);
@@ -267,10 +271,11 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     if (this.#settled.has(callId)) {
       // Answered and delivered, cancelled, or its answer had to go: it is never run again.
       stats.requestsRefusedStale++;
+      // P-50
       if (isStart) this.#tellUnknown(callId);
       return undefined;
     }
-    // Twice the limit leaves room for refusals to be told; beyond that a client talks to itself.
+    // P-57: twice the limit leaves room for refusals to be told; beyond that a client talks to itself.
     if (this.#calls.size >= 2 * config.maxCallsPerPeer) return undefined;
     const call = new ServerCall(callId, total, this);
     this.#calls.set(callId, call);
@@ -345,6 +350,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
       this.#refuse(call, { code: 'UNKNOWN_METHOD', executed: 'no' }, nowMs);
       return;
     }
+    // P-38
     if (call.deadlineAtMs <= nowMs) {
       this.#refuse(call, { code: 'DEADLINE_EXCEEDED', executed: 'no' }, nowMs);
       return;
@@ -391,6 +397,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
   /** The answer did not fit into what is kept: the id stays, a client that still asks is told OUTCOME_UNKNOWN. */
   #forgetAnswer(call: ServerCall): void {
     if (call.state !== 'answering') return;
+    // P-52
     this.#forget(call);
     this.#tellUnknown(call.callId);
     this.#context.touch(this);
@@ -419,11 +426,12 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
   #onCancel(ranges: readonly (readonly [number, number])[]): void {
     for (const [first, last] of ranges) {
       for (const call of this.#callsIn(first, last)) {
+        // P-45, P-47
         const executed = call.state === 'running' || call.state === 'answering' ? 'yes' : 'no';
         this.#drop(call, 'cancelled');
         this.#tellCancelled(executed, call.callId, call.callId);
       }
-      // What has not come yet must not run when it comes: a tombstone for every id of the range.
+      // P-46: what has not come yet must not run when it comes: a tombstone for every id of the range.
       const from = Math.max(first, this.#floor);
       for (const [start, end] of this.#settled.gaps(from, last + 1)) {
         this.#remember(start, end);
@@ -488,7 +496,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
 
   #remember(start: number, end: number): void {
     this.#settled.add(start, end);
-    // Too many gaps: everything up to the end of the lowest range counts as settled. Never the other way round.
+    // P-54: everything up to the end of the lowest range counts as settled. Never the other way round.
     while (this.#settled.rangeCount > this.#context.config.maxSettledRanges) {
       const [lowest] = this.#settled.gaps(this.#floor, Number.MAX_SAFE_INTEGER);
       if (lowest === undefined) return;
@@ -498,6 +506,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
 
   /** The client has settled everything below: nothing of it will be asked for again. */
   #raiseFloor(firstIncomplete: number): void {
+    // P-51
     if (firstIncomplete <= this.#floor) return;
     this.#floor = firstIncomplete;
     this.#settled.removeBelow(firstIncomplete);
@@ -513,16 +522,19 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
   onCallTimer(call: ServerCall, nowMs: number): void {
     call.timerEntry = undefined;
     if (call.state === 'receiving') {
+      // P-41
       const waitUntilMs = this.#lastHeardMs + RECEIVE_TIMEOUT_MS;
       if (nowMs < waitUntilMs) this.#setCallTimer(call, waitUntilMs);
       else this.#refuse(call, { code: 'OVERLOADED', executed: 'no' }, nowMs);
       return;
     }
     if (call.deadlineAtMs <= nowMs) {
+      // P-39
       this.#drop(call, 'deadline');
       return;
     }
     if (call.state !== 'running') return;
+    // P-37
     if (!call.workingTold) {
       call.workingTold = true;
       this.#outbox.control(
@@ -557,6 +569,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     this.#timerEntry = undefined;
     const link = this.#sendingLink;
     link?.onTimer(nowMs);
+    // P-97
     if (link !== undefined && link.probeCount >= PROBES_UNTIL_GONE) link.quiet();
     this.#context.touch(this);
   }
@@ -577,6 +590,7 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
 
   /** Ends every call and forgets every session; handlers are told. */
   dispose(): void {
+    // P-56
     for (const call of [...this.#calls.values()]) this.#drop(call, 'cancelled');
     for (const link of this.#candidates) this.#dropLink(link);
     this.#candidates = [];

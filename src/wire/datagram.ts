@@ -44,6 +44,7 @@ export function readHeader(datagram: Uint8Array): DatagramHeader {
   const first = datagram[0]!;
   const kind = first & 0x0f;
   if (kind === KIND.version) return { kind: 'version', versions: datagram.subarray(1) };
+  // P-1, P-2
   if (first >>> 4 !== PROTOCOL_VERSION) return UNKNOWN_VERSION;
   const id = readUint64(datagram, 1);
   if (id <= 0) return MALFORMED;

@@ -113,6 +113,7 @@ export function decodeFrames(bytes: Uint8Array): Frame[] | undefined {
     const type = reader.byte();
     if (type === FRAME.padding) continue;
     const frame = decodeFrame(type, reader);
+    // P-12
     if (frame === undefined || reader.failed) return undefined;
     frames.push(frame);
   }

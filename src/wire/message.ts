@@ -44,6 +44,7 @@ function methodPrefix(method: string): Uint8Array {
 export function parseRequest(message: Uint8Array): { method: string; body: Uint8Array } | undefined {
   const reader = new Reader(message);
   const length = reader.varint();
+  // P-34
   if (length === 0 || length > METHOD_BYTES_MAX) return undefined;
   const name = reader.take(length);
   if (reader.failed) return undefined;
@@ -85,6 +86,7 @@ export function encodeErrorBody(error: ErrorBody): Uint8Array {
 
 /** Never throws: what cannot be understood is itself an error of the peer. */
 export function parseErrorBody(body: Uint8Array): ErrorBody {
+  // P-35
   const bad: ErrorBody = { code: 'BAD_MESSAGE', executed: 'unknown' };
   if (faultOfCbor(body) !== undefined) return bad;
   let fields: unknown;

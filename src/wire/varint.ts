@@ -51,6 +51,7 @@ export function writeUint64(target: Uint8Array, at: number, value: number): numb
 export function readUint64(bytes: Uint8Array, at: number): number {
   if (at + 8 > bytes.length) return -1;
   const high = bytes[at]! * 0x1000000 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!);
+  // P-11
   if (high >= 0x200000) return -1;
   return high * TWO_32 + readUint32(bytes, at + 4);
 }
