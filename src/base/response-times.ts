@@ -2,6 +2,7 @@
 // is overdue (soft: look for another source) and when it is given up (hard). Formulas and reasons:
 // spec/deadlines.md. It reads no clock, and leaves to the endpoint what counts as a sample.
 
+import type { TimeLimitBasis } from './call-report.ts';
 import { DecayingHistogram } from './decaying-histogram.ts';
 
 /** The path's round-trip time, as RFC 9002 estimates it. */
@@ -20,8 +21,27 @@ export interface ResponseTimeEstimate {
   readonly p95Ms: number;
 }
 
+/** Both limits of a call, and what they follow from. */
+export interface TimeLimits {
+  readonly overdueAfterMs: number;
+  readonly deadlineAfterMs: number;
+  readonly basis: TimeLimitBasis;
+}
+
+/** One row of what is known. */
+export interface ResponseTimeRow {
+  readonly method: string;
+  /** Request and expected answer together are at most this large; Infinity for the last class. */
+  readonly sizeMaxBytes: number;
+  readonly samples: number;
+  readonly medianMs: number;
+  readonly p95Ms: number;
+}
+
 /** Fewer samples than this say nothing of a 95th percentile. */
 const SAMPLES_MIN = 4;
+/** What has faded to less than half a sample is nothing. */
+const SAMPLE_FADED = 0.5;
 const OVERDUE_FLOOR_MS = 30;
 const OVERDUE_CAP_MS = 10_000;
 const OVERDUE_UNKNOWN_MS = 500;
@@ -101,16 +121,7 @@ export class ResponseTimes {
    * and never less than 30 ms or more than 10 s.
    */
   overdueAfterMs(method: string, sizeBytes: number, nowMs: number, rtt: RoundTripEstimate): number {
-    const own = this.#find(method, sizeBytes);
-    const samples = own?.weightAt(nowMs) ?? 0;
-    let neededMs = ownMs(own, samples);
-    // What others need matters to a peer that is little known, or slow.
-    if (samples < SAMPLES_MIN || neededMs > PATIENCE_MIN_MS) {
-      const cohort = this.#inCohort(method, sizeBytes, nowMs);
-      if (samples < SAMPLES_MIN) neededMs = Math.max(neededMs, borrowedMs(cohort) + rtt.smoothedMs);
-      neededMs = Math.min(neededMs, patienceMs(cohort) + rtt.smoothedMs);
-    }
-    return clamp(neededMs + 4 * rtt.varianceMs, OVERDUE_FLOOR_MS, OVERDUE_CAP_MS);
+    return overdueAfterMs(this.#known(method, sizeBytes, nowMs), rtt);
   }
 
   /**
@@ -119,13 +130,58 @@ export class ResponseTimes {
    * nobody knows. It is there for handlers that hang: who vanishes from the network is noticed long before.
    */
   deadlineAfterMs(method: string, sizeBytes: number, nowMs: number, rtt: RoundTripEstimate): number {
+    return deadlineAfterMs(this.#known(method, sizeBytes, nowMs), rtt);
+  }
+
+  /** {@link overdueAfterMs} and {@link deadlineAfterMs} together, with what they follow from. */
+  limits(method: string, sizeBytes: number, nowMs: number, rtt: RoundTripEstimate): TimeLimits {
+    const known = this.#known(method, sizeBytes, nowMs);
+    const { samples, p95Ms, cohortSamples, cohortP95Ms } = known;
+    const source = samples >= SAMPLES_MIN ? 'peer' : cohortSamples > 0 ? 'cohort' : 'none';
+    const { smoothedMs, varianceMs } = rtt;
+    return {
+      overdueAfterMs: overdueAfterMs(known, rtt),
+      deadlineAfterMs: deadlineAfterMs(known, rtt),
+      basis: {
+        source,
+        samples,
+        p95Ms,
+        cohortSamples,
+        cohortP95Ms,
+        smoothedRttMs: smoothedMs,
+        rttVarianceMs: varianceMs,
+      },
+    };
+  }
+
+  /** Everything that is known now, method by method, in the order in which they were first called. */
+  rows(nowMs: number): ResponseTimeRow[] {
+    const rows: ResponseTimeRow[] = [];
+    for (const [method, { classes }] of this.#methods ?? []) {
+      for (const [sizeClass, histogram] of classes.entries()) {
+        if (histogram === undefined) continue;
+        rows.push({
+          method,
+          sizeMaxBytes: SIZE_CLASS_MAX_BYTES[sizeClass]!,
+          samples: histogram.weightAt(nowMs),
+          medianMs: histogram.quantileMs(0.5),
+          p95Ms: histogram.quantileMs(0.95),
+        });
+      }
+    }
+    return rows;
+  }
+
+  #known(method: string, sizeBytes: number, nowMs: number): KnownTimes {
     const own = this.#find(method, sizeBytes);
     const samples = own?.weightAt(nowMs) ?? 0;
     const cohort = this.#inCohort(method, sizeBytes, nowMs);
-    const neededMs = Math.max(ownMs(own, samples), borrowedMs(cohort) + rtt.smoothedMs);
-    const known = samples >= SAMPLES_MIN || cohort !== undefined;
-    const floorMs = known ? DEADLINE_FLOOR_MS : DEADLINE_UNKNOWN_MS;
-    return clamp(DEADLINE_OVERDUES * (neededMs + 4 * rtt.varianceMs), floorMs, DEADLINE_CAP_MS);
+    return {
+      samples,
+      p95Ms: own === undefined || samples < SAMPLE_FADED ? 0 : own.quantileMs(0.95),
+      cohortSamples: cohort?.weightAt(nowMs) ?? 0,
+      cohortP95Ms: cohort?.quantileMs(0.95) ?? 0,
+    };
   }
 
   #find(method: string, sizeBytes: number): DecayingHistogram | undefined {
@@ -172,27 +228,44 @@ function forgetOldest(methods: Map<string, MethodTimes>): void {
   if (oldest !== undefined) methods.delete(oldest);
 }
 
+/** What the limits follow from besides the path. No cohort to go by: `cohortSamples` is 0. */
+type KnownTimes = Pick<TimeLimitBasis, 'samples' | 'p95Ms' | 'cohortSamples' | 'cohortP95Ms'>;
+
+function overdueAfterMs(known: KnownTimes, rtt: RoundTripEstimate): number {
+  const { samples, cohortSamples, cohortP95Ms } = known;
+  let neededMs = ownMs(known);
+  if (samples < SAMPLES_MIN) neededMs = Math.max(neededMs, borrowedMs(known) + rtt.smoothedMs);
+  if (cohortSamples > 0) {
+    const patienceMs = Math.max(PATIENCE_MIN_MS, PATIENCE_COHORTS * cohortP95Ms) + rtt.smoothedMs;
+    neededMs = Math.min(neededMs, patienceMs);
+  }
+  return clamp(neededMs + 4 * rtt.varianceMs, OVERDUE_FLOOR_MS, OVERDUE_CAP_MS);
+}
+
+function deadlineAfterMs(known: KnownTimes, rtt: RoundTripEstimate): number {
+  const neededMs = Math.max(ownMs(known), borrowedMs(known) + rtt.smoothedMs);
+  const anybodyKnows = known.samples >= SAMPLES_MIN || known.cohortSamples > 0;
+  const floorMs = anybodyKnows ? DEADLINE_FLOOR_MS : DEADLINE_UNKNOWN_MS;
+  return clamp(DEADLINE_OVERDUES * (neededMs + 4 * rtt.varianceMs), floorMs, DEADLINE_CAP_MS);
+}
+
 /** Few samples rarely contain the slow ones: the fewer, the wider the margin. */
-function ownMs(own: DecayingHistogram | undefined, samples: number): number {
-  // What has faded to less than half a sample is nothing.
-  return own === undefined || samples < 0.5 ? 0 : (MARGIN + (2 * MARGIN) / samples) * own.quantileMs(0.95);
+function ownMs({ samples, p95Ms }: KnownTimes): number {
+  return samples < SAMPLE_FADED ? 0 : (MARGIN + (2 * MARGIN) / samples) * p95Ms;
 }
 
-function borrowedMs(cohort: DecayingHistogram | undefined): number {
-  return cohort === undefined ? OVERDUE_UNKNOWN_MS : MARGIN * cohort.quantileMs(0.95);
-}
-
-function patienceMs(cohort: DecayingHistogram | undefined): number {
-  if (cohort === undefined) return Number.POSITIVE_INFINITY;
-  return Math.max(PATIENCE_MIN_MS, PATIENCE_COHORTS * cohort.quantileMs(0.95));
+function borrowedMs({ cohortSamples, cohortP95Ms }: KnownTimes): number {
+  return cohortSamples === 0 ? OVERDUE_UNKNOWN_MS : MARGIN * cohortP95Ms;
 }
 
 type SizeClass = 0 | 1 | 2 | 3;
 
+const SIZE_CLASS_MAX_BYTES = [16 * 1024, 128 * 1024, 1024 * 1024, Number.POSITIVE_INFINITY] as const;
+
 function sizeClassOf(sizeBytes: number): SizeClass {
-  if (sizeBytes <= 16 * 1024) return 0;
-  if (sizeBytes <= 128 * 1024) return 1;
-  return sizeBytes <= 1024 * 1024 ? 2 : 3;
+  if (sizeBytes <= SIZE_CLASS_MAX_BYTES[0]) return 0;
+  if (sizeBytes <= SIZE_CLASS_MAX_BYTES[1]) return 1;
+  return sizeBytes <= SIZE_CLASS_MAX_BYTES[2] ? 2 : 3;
 }
 
 function clamp(value: number, min: number, max: number): number {

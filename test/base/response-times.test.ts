@@ -251,3 +251,49 @@ test('a peer that is asked for ever new methods keeps the sixteen last used', ()
   expect(times.estimate('method 84', SMALL, 100).source).toBe('cohort');
   expect(times.estimate('method 10', SMALL, 100).source).toBe('none');
 });
+
+describe('limits', () => {
+  test('are the two times together, with what they follow from', () => {
+    const cohort = new ResponseTimes();
+    const times = new ResponseTimes(cohort);
+    feed(new ResponseTimes(cohort), 20, 40);
+    feed(times, 2, 100);
+    const { overdueAfterMs, deadlineAfterMs, basis } = times.limits('read', SMALL, 0, FAR);
+    expect(overdueAfterMs).toBe(times.overdueAfterMs('read', SMALL, 0, FAR));
+    expect(deadlineAfterMs).toBe(times.deadlineAfterMs('read', SMALL, 0, FAR));
+    expect(basis).toMatchObject({ source: 'cohort', smoothedRttMs: 200, rttVarianceMs: 5 });
+    // Two samples, less what the second left of the first's weight.
+    expect(basis.samples).toBeCloseTo(1 + 63 / 64, 6);
+    expect(basis.cohortSamples).toBeGreaterThan(15);
+    expect(basis.p95Ms / 100).toBeGreaterThan(1 / RESOLUTION);
+    expect(basis.p95Ms / 100).toBeLessThan(RESOLUTION);
+  });
+
+  test('say that nobody knows', () => {
+    expect(new ResponseTimes(new ResponseTimes()).limits('read', SMALL, 0, LAN).basis).toEqual({
+      source: 'none',
+      samples: 0,
+      p95Ms: 0,
+      cohortSamples: 0,
+      cohortP95Ms: 0,
+      smoothedRttMs: 1,
+      rttVarianceMs: 0.2,
+    });
+  });
+});
+
+test('rows are one for each method and size class that was called', () => {
+  const times = new ResponseTimes(new ResponseTimes());
+  expect(times.rows(0)).toEqual([]);
+  feed(times, 10, 100);
+  feed(times, 1, 500, LARGE);
+  times.record('write', SMALL, 7, 0);
+  expect(times.rows(0).map(({ method, sizeMaxBytes }) => [method, sizeMaxBytes])).toEqual([
+    ['read', 16 * 1024],
+    ['read', Number.POSITIVE_INFINITY],
+    ['write', 16 * 1024],
+  ]);
+  const [first] = times.rows(0);
+  expect(first?.samples).toBeGreaterThan(9);
+  expect(first!.medianMs).toBeLessThanOrEqual(first!.p95Ms);
+});
