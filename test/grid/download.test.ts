@@ -3,6 +3,10 @@ import type { DownloadProgress } from '../../src/grid/download-options.ts';
 import { GridError } from '../../src/grid/error.ts';
 import { ServerRecords } from '../../src/grid/server-record.ts';
 import { StorageError } from '../../src/storage/storage-server.ts';
+import { type ChkCapability, formatCapability, parseCapability } from '../../src/tahoe/capability.ts';
+import { buildMerkleTree } from '../../src/tahoe/merkle.ts';
+import { frameUriExtension, parseShareHeader, unframeUriExtension } from '../../src/tahoe/share-layout.ts';
+import { encodeUriExtension, parseUriExtension, uriExtensionHash } from '../../src/tahoe/uri-extension.ts';
 import { RpcError } from '../../src/transport/error.ts';
 import { fileOf, GridFixture, readAll } from './grid-fixture.ts';
 import type { MemoryServer } from './memory-server.ts';
@@ -305,6 +309,29 @@ describe('corruption', () => {
     const error = await failure(grid.get(capability));
     expect(error.code).toBe('CORRUPT');
     expect(error.message).toContain('is corrupt');
+    expect(grid.openOperations).toBe(0);
+  });
+
+  test('by who uploaded the file is told at once: no other share can help', async () => {
+    const { grid, capability, servers } = await gridWithFile(2 * SEGMENT);
+    const parsed = parseCapability(capability) as ChkCapability;
+    // A crypttext tree, proven by the extension block, that the blocks do not decode to.
+    const tree = buildMerkleTree([new Uint8Array(32), new Uint8Array(32)]);
+    let uebHash = parsed.uebHash;
+    for (const share of servers.flatMap(({ shares }) => [...shares.values()])) {
+      const { crypttextTreeOffset, uriExtensionOffset, version } = parseShareHeader(share);
+      const block = unframeUriExtension(share.subarray(uriExtensionOffset), version);
+      const forged = encodeUriExtension({
+        ...parseUriExtension(block, parsed),
+        crypttextRootHash: tree.root,
+      });
+      share.set(tree.bytes, crypttextTreeOffset);
+      share.set(frameUriExtension(forged, version), uriExtensionOffset);
+      uebHash = uriExtensionHash(forged);
+    }
+    const error = await failure(grid.get(formatCapability({ ...parsed, uebHash })));
+    expect(error.code).toBe('CORRUPT');
+    expect(error.message).toContain('uploaded inconsistent');
     expect(grid.openOperations).toBe(0);
   });
 
