@@ -18,7 +18,7 @@ import { Outbox, type Outgoing } from './outbox.ts';
 import { PacketBuilder } from './packet-builder.ts';
 import { Path, type PathAddress } from './path.ts';
 import type { SentItem } from './sent-packets.ts';
-import type { AttemptInput, PeerInput } from './session-table.ts';
+import type { AttemptInput, OpenedPacket, PeerInput } from './session-table.ts';
 
 /** A first datagram that waits for its answer. Each attempt has a session id of its own. */
 interface Attempt {
@@ -200,11 +200,11 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     return true;
   }
 
-  onPacket(link: Link, packetNumber: number, bytes: Uint8Array, nowMs: number): boolean {
-    const frames = decodeFrames(bytes);
+  onPacket(link: Link, packet: OpenedPacket, nowMs: number): boolean {
+    const frames = decodeFrames(packet.frames);
     if (frames === undefined) return false;
     const ackEliciting = frames.some((frame) => frame.type !== 'ack');
-    link.received.onReceived(packetNumber, ackEliciting, nowMs);
+    link.received.onReceived(packet.packetNumber, ackEliciting, nowMs);
     this.#heard(nowMs);
     const sound = this.#onFrames(link, frames, nowMs);
     this.#context.touch(this);

@@ -35,7 +35,7 @@ import type { PeerHealth } from './health.ts';
 import { KeptAnswers } from './kept-answers.ts';
 import type { Transmit } from './link.ts';
 import { Slab } from './packet-builder.ts';
-import { formatAddress, type PathAddress, sameAddress } from './path.ts';
+import { formatAddress, type PathAddress } from './path.ts';
 import { ServerPeer, type ServerPeerContext } from './server-peer.ts';
 import { SessionTable } from './session-table.ts';
 
@@ -173,13 +173,8 @@ export class Endpoint {
       this.stats.datagramsDropped++;
       return;
     }
-    const { link, peer } = owner;
-    if (peer instanceof ServerPeer) {
-      if (!sameAddress(link.path.address, from))
-        peer.onAddressChange(link, packetNumber, from, datagram.length);
-      else if (!link.path.trusted) link.path.onReceivedBytes(datagram.length);
-    }
-    if (!peer.onPacket(link, packetNumber, frames, nowMs)) this.stats.peerErrors++;
+    const packet = { packetNumber, frames, from, sizeBytes: datagram.length };
+    if (!owner.peer.onPacket(owner.link, packet, nowMs)) this.stats.peerErrors++;
   }
 
   #onInit(remoteSession: number, datagram: Uint8Array, from: PathAddress, nowMs: number): void {

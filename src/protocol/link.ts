@@ -15,15 +15,12 @@ import type { ProtocolConfig } from './config.ts';
 import type { EndpointObserver } from './observer.ts';
 import type { Outbox } from './outbox.ts';
 import { PacketBuilder, type Slab } from './packet-builder.ts';
-import type { Path, PathAddress } from './path.ts';
+import { type Path, type PathAddress, sameAddress } from './path.ts';
 import { ReceivedPackets } from './received-packets.ts';
 import { type SentItem, SentPackets } from './sent-packets.ts';
 
 /** Packets that a probe timeout may send regardless of the congestion window (RFC 9002, 6.2.4). */
 const PROBES_PER_TIMEOUT = 2;
-
-/** Room for a header and an acknowledgement, however little may be sent to an address. */
-const SMALLEST_PACKET_BYTES = 200;
 
 /** Doublings of the probe timeout at most. */
 const MAX_BACKOFF_DOUBLINGS = 10;
@@ -72,8 +69,10 @@ export class Link {
   #probesAllowed = 0;
   #pingWanted = false;
   #probeAtMs = Number.POSITIVE_INFINITY;
-  #challengeToSend: number | undefined;
-  #challengeExpected: number | undefined;
+  /** What the other address has to repeat; it goes with every packet until it does, as each may be lost. */
+  #challenge: number | undefined;
+  #challengeDue = false;
+  #firstSentTo: PathAddress | undefined;
   #responsesToSend: number[] = [];
   #mtuProbeInFlight = false;
   #pacedAtMs = Number.POSITIVE_INFINITY;
@@ -169,8 +168,13 @@ export class Link {
   moveTo(address: PathAddress, token: number): void {
     this.path.address = address;
     this.path.distrust();
-    this.#challengeToSend = token;
-    this.#challengeExpected = token;
+    this.#challenge = token;
+    this.#challengeDue = true;
+  }
+
+  /** Whether the first packet of this session went there: who knows the session's id from it, is there. */
+  beganAt(address: PathAddress): boolean {
+    return this.#firstSentTo !== undefined && sameAddress(this.#firstSentTo, address);
   }
 
   onPathChallenge(token: number): void {
@@ -180,8 +184,9 @@ export class Link {
 
   onPathResponse(token: number): void {
     // P-81
-    if (token !== this.#challengeExpected) return;
-    this.#challengeExpected = undefined;
+    if (token !== this.#challenge) return;
+    this.#challenge = undefined;
+    this.#challengeDue = false;
     this.path.trust();
   }
 
@@ -217,7 +222,7 @@ export class Link {
   /** When {@link onTimer} wants to be called, as of the last {@link poll}. */
   timerAtMs(): number {
     // Before an unproven address has sent more, nothing may leave and nothing runs out.
-    if (this.#closed || this.path.sendAllowanceBytes <= 0) return Number.POSITIVE_INFINITY;
+    if (this.#closed || !this.path.maySend) return Number.POSITIVE_INFINITY;
     return Math.min(this.received.ackDueAtMs, this.sent.lossAtMs, this.#probeAtMs, this.#pacedAtMs);
   }
 
@@ -268,7 +273,7 @@ export class Link {
   }
 
   #armProbe(nowMs: number): void {
-    if (this.sent.ackElicitingInFlight === 0 || this.path.sendAllowanceBytes <= 0) {
+    if (this.sent.ackElicitingInFlight === 0 || !this.path.maySend) {
       this.#probeAtMs = Number.POSITIVE_INFINITY;
     } else {
       this.#probeAtMs = Math.max(nowMs, this.sent.lastAckElicitingAtMs + this.#probeDelayMs());
@@ -277,12 +282,12 @@ export class Link {
 
   /** The next datagram that may leave now, if any. Call until it gives none. */
   poll(nowMs: number): Transmit | undefined {
-    if (this.#closed || this.path.sendAllowanceBytes <= 0) return undefined;
+    if (this.#closed || !this.path.maySend) return undefined;
     const dataBytes = this.#dataAllowedBytes(nowMs);
     const controlWanted =
       (this.#outbox.hasControl && !this.#quiet) ||
       this.#pingWanted ||
-      this.#challengeToSend !== undefined ||
+      this.#challengeDue ||
       this.#responsesToSend.length > 0;
     const ackDue = this.received.ackDueAtMs <= nowMs;
     if (dataBytes > 0 || controlWanted || ackDue) return this.#build(dataBytes, !this.#quiet, nowMs);
@@ -291,7 +296,7 @@ export class Link {
 
   /** The answer to the handshake alone, of a session that is not (yet) the one in use. */
   pollHandshake(nowMs: number): Transmit | undefined {
-    if (this.#closed || this.#first === undefined || this.path.sendAllowanceBytes <= 0) return undefined;
+    if (this.#closed || this.#first === undefined || !this.path.maySend) return undefined;
     return this.#build(0, false, nowMs);
   }
 
@@ -319,7 +324,7 @@ export class Link {
     const { slab } = this.#context;
     const first = this.#first;
     const wantedBytes = dataBytes > 0 && first === undefined ? dataBytes : MIN_DATAGRAM_BYTES;
-    const sizeBytes = Math.min(wantedBytes, Math.max(this.path.sendAllowanceBytes, SMALLEST_PACKET_BYTES));
+    const sizeBytes = Math.min(wantedBytes, this.path.sendAllowanceBytes);
     const { headerBytes, trailerBytes } = first?.acceptance ?? this.#keys;
     const packet = new PacketBuilder(slab.take(sizeBytes), headerBytes, trailerBytes);
     if (first !== undefined) {
@@ -356,6 +361,7 @@ export class Link {
     const sizeBytes = bytes.length;
     this.#context.slab.commit(sizeBytes);
     this.sent.onSent({ sentAtMs: nowMs, sizeBytes, ackEliciting, mtuProbe, items });
+    this.#firstSentTo ??= this.path.address;
     this.path.onSentBytes(sizeBytes);
     // A probe for the size is many times what it takes the place of: paced, it would hold everything up.
     if (!mtuProbe) this.path.pacer.onSent(nowMs, sizeBytes);
@@ -396,16 +402,13 @@ export class Link {
   }
 
   #writePathFrames(packet: PacketBuilder): void {
-    if (this.#challengeToSend !== undefined && packet.room >= PATH_FRAME_BYTES) {
-      packet.at = writePathFrame(packet.buffer, packet.at, FRAME.pathChallenge, this.#challengeToSend);
-      this.#challengeToSend = undefined;
+    if (this.#challenge !== undefined && packet.room >= PATH_FRAME_BYTES) {
+      packet.at = writePathFrame(packet.buffer, packet.at, FRAME.pathChallenge, this.#challenge);
+      this.#challengeDue = false;
       packet.ackEliciting = true;
     }
-    for (
-      let token = this.#responsesToSend.shift();
-      token !== undefined;
-      token = this.#responsesToSend.shift()
-    ) {
+    while (this.#responsesToSend.length > 0 && packet.room >= PATH_FRAME_BYTES) {
+      const token = this.#responsesToSend.shift()!;
       packet.at = writePathFrame(packet.buffer, packet.at, FRAME.pathResponse, token);
       packet.ackEliciting = true;
     }

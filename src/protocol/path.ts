@@ -17,6 +17,9 @@ export interface PathAddress {
 /** RFC 9000, section 8: bytes sent per byte received before an address is validated. */
 const AMPLIFICATION_FACTOR = 3;
 
+/** Room for a header, an acknowledgement of one range and a challenge: with less to send, nothing is sent. */
+const SMALLEST_PACKET_BYTES = 64;
+
 /** What is assumed of a path that nothing is known of. */
 const LOSS_RATE_PRIOR = 0.05;
 const LOSS_RATE_GAIN = 1 / 64;
@@ -126,6 +129,11 @@ export class Path {
 
   onSentBytes(sizeBytes: number): void {
     this.#sendAllowance -= sizeBytes;
+  }
+
+  /** False while not even a small packet may go to an address that has not proved itself. */
+  get maySend(): boolean {
+    return this.#sendAllowance >= SMALLEST_PACKET_BYTES;
   }
 
   get sendAllowanceBytes(): number {

@@ -24,7 +24,7 @@ import { Link, type Transmit } from './link.ts';
 import { Outbox, type Outgoing } from './outbox.ts';
 import { Path, type PathAddress, sameAddress } from './path.ts';
 import { ServerCall } from './server-call.ts';
-import type { PeerInput } from './session-table.ts';
+import type { OpenedPacket, PeerInput } from './session-table.ts';
 
 /** Sessions begun and not confirmed by a packet inside them, remembered at once. */
 const MAX_CANDIDATES = 4;
@@ -146,11 +146,12 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     return sound;
   }
 
-  onPacket(link: Link, packetNumber: number, bytes: Uint8Array, nowMs: number): boolean {
-    const frames = decodeFrames(bytes);
+  onPacket(link: Link, packet: OpenedPacket, nowMs: number): boolean {
+    const frames = decodeFrames(packet.frames);
     if (frames === undefined) return false;
+    this.#noteAddress(link, packet);
     const ackEliciting = frames.some((frame) => frame.type !== 'ack');
-    link.received.onReceived(packetNumber, ackEliciting, nowMs);
+    link.received.onReceived(packet.packetNumber, ackEliciting, nowMs);
     this.#lastHeardMs = nowMs;
     // P-26
     if (!link.confirmed) this.#confirm(link, nowMs);
@@ -159,10 +160,25 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
     return sound;
   }
 
-  /** Received inside a session: the client lives, has our answer, and is where its address says. */
+  /** Where the client is: anybody may write any address on a datagram. */
+  #noteAddress(link: Link, { packetNumber, from, sizeBytes }: OpenedPacket): void {
+    const { path } = this;
+    if (!link.confirmed && link.beganAt(from)) {
+      path.address = from;
+      path.trust();
+      return;
+    }
+    const isNewest = link === this.#current && packetNumber > link.received.largest;
+    const moved = !sameAddress(path.address, from);
+    // NAT, roaming, or somebody who points us at a third party.
+    if (moved && (isNewest || !link.confirmed)) link.moveTo(from, this.#context.freshId());
+    else if (moved || path.trusted) return;
+    path.onReceivedBytes(sizeBytes);
+  }
+
+  /** Received inside a session: the client lives, and has our answer. */
   #confirm(link: Link, nowMs: number): void {
     link.confirmed = true;
-    this.path.trust();
     const index = this.#candidates.indexOf(link);
     if (index >= 0) this.#candidates.splice(index, 1);
     // Sessions begun before this one have been given up by the client; a later one may be on its way.
@@ -178,13 +194,6 @@ export class ServerPeer implements PeerInput, Pollable, TimerTarget {
       // Only what came by this session: another first datagram may have been a recording.
       if (call.state === 'parked' && call.parkedOn.includes(link.localSession)) this.#unpark(call, nowMs);
     }
-  }
-
-  /** A packet of the current session came from elsewhere: the client's address has changed (NAT, roaming). */
-  onAddressChange(link: Link, packetNumber: number, from: PathAddress, sizeBytes: number): void {
-    if (link !== this.#current || packetNumber <= link.received.largest) return;
-    link.moveTo(from, this.#context.freshId());
-    this.path.onReceivedBytes(sizeBytes);
   }
 
   onSessionForgotten(link: Link): void {

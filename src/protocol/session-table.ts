@@ -2,11 +2,22 @@
 // not know this session", by the id that the other side chose.
 
 import type { Link } from './link.ts';
+import type { PathAddress } from './path.ts';
+
+/** A packet of a session, opened. */
+export interface OpenedPacket {
+  readonly packetNumber: number;
+  /** Encoded. */
+  readonly frames: Uint8Array;
+  readonly from: PathAddress;
+  /** Of the whole datagram. */
+  readonly sizeBytes: number;
+}
 
 /** A peer as the receiver of opened packets. */
 export interface PeerInput {
   /** False when the frames are malformed or make no sense: an error of the peer, counted. */
-  onPacket(link: Link, packetNumber: number, frames: Uint8Array, nowMs: number): boolean;
+  onPacket(link: Link, packet: OpenedPacket, nowMs: number): boolean;
   /** The peer does not know this session any more. */
   onSessionForgotten(link: Link, nowMs: number): void;
 }
