@@ -422,7 +422,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
    */
   onSendError(code: string, nowMs: number): void {
     if (code === 'ECONNREFUSED') {
-      // Worth believing only while the peer itself says nothing: anybody could have sent it.
+      // P-98: worth believing only while the peer itself says nothing: anybody could have sent it.
       if (this.health.state === 'suspect') this.#declareSilent('refused', nowMs);
       return;
     }

@@ -326,6 +326,22 @@ describe('silence', () => {
     expect(wire.failures.get(callId)).toEqual({ code: 'PEER_SILENT', executed: 'unknown' });
   });
 
+  // P-98
+  test('a port that nobody listens at is believed of a suspect peer only', () => {
+    const wire = new TwoEndpoints().warmUp();
+    const callId = wire.call('safe');
+    wire.run(50);
+    wire.client.onSendError(SERVER, 'ECONNREFUSED', wire.nowMs);
+    expect(wire.client.health(SERVER)).toBe('live');
+    wire.lose = () => true;
+    wire.run(600);
+    expect(wire.otherEvents).toContainEqual({ type: 'peer-suspect', address: SERVER });
+    wire.client.onSendError(SERVER, 'ECONNREFUSED', wire.nowMs);
+    wire.run(0);
+    expect(wire.failures.get(callId)).toEqual({ code: 'PEER_UNREACHABLE', executed: 'unknown' });
+    expect(wire.otherEvents.at(-1)).toMatchObject({ type: 'peer-silent', why: 'refused' });
+  });
+
   // P-90
   test('while a call waits, the peer is asked whether it is there, and is left alone otherwise', () => {
     const wire = new TwoEndpoints().warmUp();
