@@ -93,6 +93,8 @@ export class UdpSocket implements DatagramSocket {
     this.local = local;
     this.#bothVersions = local.host === '::';
     socket.socket.on('message', (bytes, { address, port }) => {
+      // RFC 768 allows it, nobody can answer it, and Node throws at who tries.
+      if (port === 0) return;
       const host = address.startsWith(IPV4_MAPPED) ? address.slice(IPV4_MAPPED.length) : address;
       this.onDatagram(bytes, { host, port });
     });
