@@ -7,6 +7,7 @@ import type { Random } from '../base/random.ts';
 import type { ProtocolConfig } from '../protocol/config.ts';
 import { Endpoint } from '../protocol/endpoint.ts';
 import type { EndpointEvent, EndpointGauges, EndpointStats, RequestRef } from '../protocol/events.ts';
+import type { EndpointObserver } from '../protocol/observer.ts';
 import { formatAddress } from '../protocol/path.ts';
 import { plainProtection } from '../session/plain.ts';
 import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transport/address.ts';
@@ -33,6 +34,8 @@ export interface DatagramTransportOptions {
   /** The IP address of a host name. @throws RpcError HOST_UNKNOWN. */
   readonly resolve: (host: string) => Promise<string>;
   readonly config?: Partial<ProtocolConfig>;
+  /** Sees everything that happens in the endpoint. */
+  readonly observer?: EndpointObserver | undefined;
 }
 
 /** A {@link Transport} over datagrams. */
@@ -63,6 +66,7 @@ export class DatagramTransport implements Transport {
       protection: plainProtection(),
       datagramCeilingBytes: (to) => socket.datagramCeilingBytes(to),
       ...(options.config === undefined ? {} : { config: options.config }),
+      observer: options.observer,
     });
     socket.onDatagram = (bytes, from) => {
       this.#endpoint.receive(bytes, from, this.clock.now());
@@ -114,7 +118,7 @@ export class DatagramTransport implements Transport {
   }
 
   async #close(): Promise<void> {
-    this.#endpoint.close();
+    this.#endpoint.close(this.clock.now());
     this.#dispatchEvents();
     // The CANCELs leave; nobody waits for what the peers say to them.
     this.#flush();
@@ -205,6 +209,8 @@ export class DatagramTransport implements Transport {
         request?.abort(event.reason);
         break;
       }
+      case 'peer-live':
+        break;
       case 'peer-suspect':
         this.#socket.askWhetherOpen?.(event.address);
         break;

@@ -2,6 +2,7 @@
 
 import { DatagramTransport } from '../datagram/datagram-transport.ts';
 import type { ProtocolConfig } from '../protocol/config.ts';
+import type { EndpointObserver } from '../protocol/observer.ts';
 import type { SimNetwork } from './network.ts';
 import type { SeededRandom } from './random.ts';
 
@@ -13,11 +14,12 @@ export interface SimTransportOptions {
   readonly port?: number | undefined;
   readonly random: SeededRandom;
   readonly config?: Partial<ProtocolConfig> | undefined;
+  readonly observer?: EndpointObserver | undefined;
 }
 
 /** A {@link DatagramTransport} on a socket of the network. */
 export function openSimTransport(options: SimTransportOptions): DatagramTransport {
-  const { network, host, port, random, config } = options;
+  const { network, host, port, random, config, observer } = options;
   const clock = network.clockOf(host);
   return new DatagramTransport(network.open(host, port), {
     clock,
@@ -25,5 +27,6 @@ export function openSimTransport(options: SimTransportOptions): DatagramTranspor
     soon: (task) => void clock.setTimer(0, task),
     resolve: async (name) => name,
     ...(config === undefined ? {} : { config }),
+    observer,
   });
 }
