@@ -3,6 +3,7 @@
 //   queued ──► sending ──► sent ──► working ──► answering ──► settled
 //     every state but `settled` settles on an answer, a cancel, the deadline, or the peer's silence.
 
+import type { CallLimits } from '../base/call-report.ts';
 import type { HeapEntry } from '../base/heap.ts';
 import {
   FRAME,
@@ -51,6 +52,8 @@ export interface CallRequest {
   /** Absolute; Infinity = never. */
   readonly deadlineAtMs: number;
   readonly overdueAtMs: number;
+  /** Where these two come from. */
+  readonly limits: CallLimits;
   readonly idempotent: boolean;
   /** Request and expected answer together: the size class of its response time. */
   readonly sizeBytes: number;
@@ -65,6 +68,8 @@ export class ClientCall implements Outgoing, TimerTarget {
   /** When its first byte left; response times count from here, not from the queue. */
   firstSentAtMs: number | undefined;
   overdueTold = false;
+  /** The peer has said that the handler runs. */
+  saidWorking = false;
   queueEntry: HeapEntry<Outgoing> | undefined;
   timerEntry: HeapEntry<TimerTarget> | undefined;
   /** The answer, once it has begun to arrive. */
@@ -86,6 +91,11 @@ export class ClientCall implements Outgoing, TimerTarget {
 
   apply(event: ClientCallEvent): void {
     this.state = CLIENT_CALL_TRANSITIONS[this.state][event] ?? this.state;
+  }
+
+  onWorking(): void {
+    this.saidWorking = true;
+    this.apply('working');
   }
 
   /** The next time at which something is due for this call. */

@@ -1,17 +1,19 @@
 // A peer that we call: its outstanding calls, the session to it and the handshakes that make one, and what is
 // known of its health. Everything in here may be forgotten when no call is outstanding; the next call makes it anew.
 
-import type { Executed, RpcErrorCode } from '../base/error-code.ts';
+import type { PeerReport } from '../base/call-report.ts';
+import type { Executed } from '../base/error-code.ts';
 import type { HeapEntry } from '../base/heap.ts';
 import { ResponseTimes } from '../base/response-times.ts';
 import type { Initiation } from '../session/protection.ts';
 import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
 import { decodeFrames, FRAME, type Frame, STATUS, writeHello } from '../wire/frame.ts';
-import { parseErrorBody } from '../wire/message.ts';
+import { type ErrorBody, parseErrorBody } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
 import { type CallRequest, ClientCall, type ClientCallOwner } from './client-call.ts';
 import { type EndpointContext, type Pollable, setTimer, type TimerTarget } from './context.ts';
 import { RangesFrame } from './control-frames.ts';
+import { reportOfCall, reportOfRefusal } from './failed-call.ts';
 import { type Evidence, HealthMonitor, type PeerHealth } from './health.ts';
 import { Link, type Transmit } from './link.ts';
 import { Outbox, type Outgoing } from './outbox.ts';
@@ -95,6 +97,24 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     return this.health.state;
   }
 
+  /** What explains a call that fails now. */
+  report(nowMs: number): PeerReport {
+    const { rtt, lossRate } = this.path;
+    const { lastHeardAtMs, state } = this.health;
+    const { unansweredProbes, probesToSilence } = this.#evidence;
+    return {
+      health: state,
+      ...(lastHeardAtMs !== undefined && { sinceHeardMs: nowMs - lastHeardAtMs }),
+      unansweredProbes,
+      probesToSilence,
+      outstandingCalls: this.#calls.size,
+      rttMeasured: rtt.sampled,
+      smoothedRttMs: rtt.smoothedMs,
+      rttVarianceMs: rtt.varianceMs,
+      lossRate,
+    };
+  }
+
   /** Starts a call; fails it at once when the peer is silent. */
   start(request: CallRequest, nowMs: number): void {
     const call = new ClientCall(request, this, this.#initialGrantBytes, nowMs);
@@ -104,7 +124,9 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
       this.#context.touch(this);
       this.#context.stats.callsFailed++;
       // P-94
-      this.#context.emit({ type: 'failed', callId: request.callId, code: 'PEER_SILENT', executed: 'no' });
+      const report = reportOfRefusal(request.bytes.length, request.limits, this.report(nowMs));
+      const { callId } = request;
+      this.#context.emit({ type: 'failed', callId, code: 'PEER_SILENT', executed: 'no', report });
       return;
     }
     if (this.#calls.size === 0) this.health.onFirstCall(nowMs);
@@ -129,7 +151,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     if (request.deadlineAtMs <= nowMs) {
       this.#recordAtLeast(call, nowMs);
       // P-40
-      this.#fail(call, 'DEADLINE_EXCEEDED', executedSoFar(call), true);
+      this.#fail(call, { code: 'DEADLINE_EXCEEDED', executed: executedSoFar(call) }, true, nowMs);
       return;
     }
     if (!call.overdueTold && request.overdueAtMs <= nowMs) {
@@ -148,6 +170,15 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     const frames = decodeFrames(completed.opened.frames);
     const hello = frames?.[0];
     if (frames === undefined || hello?.type !== 'hello') return false;
+    this.#context.observer?.packetReceived({
+      peer: this.address,
+      session: localSession,
+      role: 'client',
+      kind: 'resp',
+      packetNumber: completed.opened.packetNumber,
+      sizeBytes: datagram.length,
+      frames: completed.opened.frames,
+    });
     this.#heard(nowMs);
 
     this.#link?.abandon();
@@ -162,7 +193,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     const newIncarnation = this.#peerEpoch !== 0 && this.#peerEpoch !== hello.epoch;
     this.#peerEpoch = hello.epoch;
     this.#initialGrantBytes = hello.initialGrantBytes;
-    if (newIncarnation) this.#onRestart();
+    if (newIncarnation) this.#onRestart(nowMs);
     for (const { request } of this.#calls.values()) this.#onGrant(request.callId, hello.initialGrantBytes);
 
     const link = new Link(
@@ -242,7 +273,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
           break;
         }
         case 'working':
-          this.#calls.get(frame.callId)?.apply('working');
+          this.#calls.get(frame.callId)?.onWorking();
           break;
         case 'grant':
           this.#onGrant(frame.callId, frame.limit);
@@ -253,7 +284,8 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
         case 'unknown': {
           const call = this.#calls.get(frame.callId);
           // P-53
-          if (call !== undefined) this.#fail(call, 'OUTCOME_UNKNOWN', 'unknown', false);
+          if (call !== undefined)
+            this.#fail(call, { code: 'OUTCOME_UNKNOWN', executed: 'unknown' }, false, nowMs);
           break;
         }
         case 'path-challenge':
@@ -281,12 +313,12 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
   #onAnswerPiece(call: ClientCall, offset: number, total: number, data: Uint8Array, nowMs: number): boolean {
     const { config } = this.#context;
     if (total > config.maxMessageBytes) {
-      this.#fail(call, 'TOO_LARGE', 'yes', true);
+      this.#fail(call, { code: 'TOO_LARGE', executed: 'yes' }, true, nowMs);
       return false;
     }
     call.answer ??= Arrival.begin(this.#context, this, this.#outbox, call.request.callId, total, data.length);
     if (call.answer === undefined) {
-      this.#fail(call, 'OVERLOADED', 'yes', true);
+      this.#fail(call, { code: 'OVERLOADED', executed: 'yes' }, true, nowMs);
       return true;
     }
     call.apply('answer-piece');
@@ -307,10 +339,7 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
       this.#context.emit({ type: 'answered', callId, ok: true, body });
       return;
     }
-    const error = parseErrorBody(body);
-    stats.callsFailed++;
-    this.#settle(call, false);
-    this.#context.emit({ type: 'failed', callId, ...error });
+    this.#fail(call, parseErrorBody(body), false, nowMs);
   }
 
   #onGrant(callId: number, limit: number): void {
@@ -331,10 +360,18 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
 
   // ---- the life of a call
 
-  #fail(call: ClientCall, code: RpcErrorCode, executed: Executed, tellPeer: boolean): void {
+  /** `peer`: what is known of it, when several calls fail for one reason. */
+  #fail(
+    call: ClientCall,
+    error: ErrorBody,
+    tellPeer: boolean,
+    nowMs: number,
+    peer: PeerReport = this.report(nowMs),
+  ): void {
+    const report = reportOfCall(call, peer, nowMs);
     this.#context.stats.callsFailed++;
     this.#settle(call, tellPeer);
-    this.#context.emit({ type: 'failed', callId: call.request.callId, code, executed });
+    this.#context.emit({ type: 'failed', callId: call.request.callId, ...error, report });
   }
 
   /** Takes a call out of every table and queue; `tellPeer`: the peer may be working on it for nothing. */
@@ -370,13 +407,13 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
   }
 
   /** The peer has lost what it knew of us: what cannot have run is sent again, what may be repeated too. */
-  #onRestart(): void {
+  #onRestart(nowMs: number): void {
     if (this.#cancelFrame !== undefined) this.#cancelFrame.obsolete = true;
     for (const call of [...this.#calls.values()]) {
       if (call.state === 'queued') continue;
       // P-28
       if (call.state !== 'sending' && !call.request.idempotent) {
-        this.#fail(call, 'OUTCOME_UNKNOWN', 'unknown', false);
+        this.#fail(call, { code: 'OUTCOME_UNKNOWN', executed: 'unknown' }, false, nowMs);
         continue;
       }
       call.apply('restart');
@@ -393,7 +430,11 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
   #heard(nowMs: number): void {
     this.#unansweredAttempts = 0;
     // P-95
+    const before = this.health.state;
     const silentMs = this.health.onHeard(nowMs);
+    if (before === 'unknown' || before === 'suspect') {
+      this.#context.emit({ type: 'peer-live', address: this.address });
+    }
     if (silentMs !== undefined) this.#context.emit({ type: 'peer-back', address: this.address, silentMs });
   }
 
@@ -404,8 +445,9 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     const calls = [...this.#calls.values()];
     this.health.declareSilent(nowMs, this.#context.jitter());
     this.#context.stats.peersSilent++;
+    const peer = this.report(nowMs);
     for (const call of calls) {
-      this.#fail(call, code, executedSoFar(call), false);
+      this.#fail(call, { code, executed: executedSoFar(call) }, false, nowMs, peer);
     }
     if (this.#cancelFrame !== undefined) this.#cancelFrame.obsolete = true;
     for (const attempt of this.#attempts) this.#dropAttempt(attempt);
@@ -430,9 +472,10 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
       this.path.onBlackHole();
       return;
     }
+    const peer = this.report(nowMs);
     for (const call of [...this.#calls.values()]) {
       // P-86
-      this.#fail(call, 'NETWORK_UNREACHABLE', executedSoFar(call), false);
+      this.#fail(call, { code: 'NETWORK_UNREACHABLE', executed: executedSoFar(call) }, false, nowMs, peer);
     }
   }
 
@@ -482,6 +525,15 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
     if (packet.items.length === 0) packet.buffer[packet.at++] = FRAME.ping;
     // Padded, so that three times its size lets the server answer in one round trip.
     packet.padTo(packet.limit);
+    this.#context.observer?.packetSent({
+      peer: this.address,
+      session: localSession,
+      role: 'client',
+      kind: 'init',
+      packetNumber: 0,
+      sizeBytes: packet.buffer.length,
+      frames: packet.buffer.subarray(initiation.headerBytes, packet.at),
+    });
     const bytes = initiation.seal(packet.buffer, packet.at);
     slab.commit(bytes.length);
     const attempt = {
@@ -596,9 +648,10 @@ export class ClientPeer implements ClientCallOwner, PeerInput, AttemptInput, Pol
   }
 
   /** Forgets everything: sessions, queues, timers. Outstanding calls fail with CLOSED. */
-  close(): void {
+  close(nowMs: number): void {
+    const peer = this.report(nowMs);
     for (const call of [...this.#calls.values()]) {
-      this.#fail(call, 'CLOSED', executedSoFar(call), true);
+      this.#fail(call, { code: 'CLOSED', executed: executedSoFar(call) }, true, nowMs, peer);
     }
   }
 

@@ -5,10 +5,11 @@
 // overdueAfterMs, stats, gauges. After each input or command the driver drains pollEvent, sends what pollTransmit
 // gives, and arms one timer for timerAtMs.
 
+import type { CallLimits } from '../base/call-report.ts';
 import { Heap } from '../base/heap.ts';
 import { MemoryBudget } from '../base/memory-budget.ts';
 import type { Random } from '../base/random.ts';
-import { ResponseTimes } from '../base/response-times.ts';
+import { ResponseTimes, type TimeLimits } from '../base/response-times.ts';
 import type { Protection } from '../session/protection.ts';
 import {
   DATA_HEADER_BYTES,
@@ -30,10 +31,12 @@ import {
   newStats,
   type RequestRef,
 } from './events.ts';
+import { reportOfRefusal } from './failed-call.ts';
 import { GrantBook } from './grants.ts';
 import type { PeerHealth } from './health.ts';
 import { KeptAnswers } from './kept-answers.ts';
 import type { Transmit } from './link.ts';
+import type { EndpointObserver } from './observer.ts';
 import { Slab } from './packet-builder.ts';
 import { formatAddress, type PathAddress } from './path.ts';
 import { ServerPeer, type ServerPeerContext } from './server-peer.ts';
@@ -46,6 +49,8 @@ export interface EndpointOptions {
   /** Largest datagram, in bytes, that the interface to an address carries unfragmented. */
   readonly datagramCeilingBytes: (to: PathAddress) => number;
   readonly config?: Partial<ProtocolConfig>;
+  /** Sees everything that happens. */
+  readonly observer?: EndpointObserver | undefined;
 }
 
 /** Options of one call, all resolved. */
@@ -98,6 +103,7 @@ export class Endpoint {
       config: this.config,
       slab: new Slab(),
       jitter: () => random.float(),
+      observer: options.observer,
       protection: options.protection,
       timers: this.#timers,
       grants: new GrantBook(this.config),
@@ -136,32 +142,38 @@ export class Endpoint {
       case 'resp': {
         const owner = this.#sessions.get(header.to);
         if (owner?.kind !== 'attempt' || !owner.peer.onResp(header.to, header.from, datagram, nowMs)) {
-          this.stats.datagramsDropped++;
+          this.#drop(datagram, from);
         }
         return;
       }
       case 'no-session':
-        this.#onNoSession(header.to, header.token, nowMs);
+        this.#onNoSession(header.to, header.token, datagram, from, nowMs);
         return;
       case 'unknown-version':
         // No larger than the question, and only to what could be a first datagram.
-        this.stats.datagramsDropped++;
+        this.#drop(datagram, from);
         // P-3
         if (datagram.length >= DATA_HEADER_BYTES) this.#answerStateless(versionDatagram(), from);
         return;
       case 'version':
       case 'malformed':
-        this.stats.datagramsDropped++;
+        this.#drop(datagram, from);
         return;
       default:
         header satisfies never;
     }
   }
 
+  /** It is nobody's. */
+  #drop(datagram: Uint8Array, from: PathAddress): void {
+    this.stats.datagramsDropped++;
+    this.#context.observer?.datagramDropped(from, datagram.length);
+  }
+
   #onData(to: number, packetNumber: number, datagram: Uint8Array, from: PathAddress, nowMs: number): void {
     const owner = this.#sessions.get(to);
     if (owner === undefined) {
-      this.stats.datagramsDropped++;
+      this.#drop(datagram, from);
       // P-7
       if (datagram.length > NO_SESSION_BYTES) {
         this.#answerStateless(noSessionDatagram(to, this.#options.protection.resetToken(to)), from);
@@ -170,9 +182,18 @@ export class Endpoint {
     }
     const frames = owner.kind === 'link' ? owner.link.open(datagram, packetNumber) : undefined;
     if (owner.kind !== 'link' || frames === undefined) {
-      this.stats.datagramsDropped++;
+      this.#drop(datagram, from);
       return;
     }
+    this.#context.observer?.packetReceived({
+      peer: from,
+      session: to,
+      role: owner.link.role,
+      kind: 'data',
+      packetNumber,
+      sizeBytes: datagram.length,
+      frames,
+    });
     const packet = { packetNumber, frames, from, sizeBytes: datagram.length };
     if (!owner.peer.onPacket(owner.link, packet, nowMs)) this.stats.peerErrors++;
   }
@@ -180,12 +201,12 @@ export class Endpoint {
   #onInit(remoteSession: number, datagram: Uint8Array, from: PathAddress, nowMs: number): void {
     // P-5
     if (datagram.length < MIN_DATAGRAM_BYTES) {
-      this.stats.datagramsDropped++;
+      this.#drop(datagram, from);
       return;
     }
     // The network has doubled it: the session exists, and a second one of the same id could not be told apart.
     if (this.#sessions.byRemoteId(remoteSession) !== undefined) {
-      this.stats.datagramsDropped++;
+      this.#drop(datagram, from);
       return;
     }
     const localSession = this.#context.freshId();
@@ -194,14 +215,23 @@ export class Endpoint {
     const hello = frames?.[0];
     // P-21
     if (acceptance === undefined || frames === undefined || hello?.type !== 'hello') {
-      this.stats.datagramsDropped++;
+      this.#drop(datagram, from);
       return;
     }
     const peer = this.#serverPeer(hello.epoch, from);
     if (peer === undefined) {
-      this.stats.datagramsDropped++;
+      this.#drop(datagram, from);
       return;
     }
+    this.#context.observer?.packetReceived({
+      peer: from,
+      session: localSession,
+      role: 'server',
+      kind: 'init',
+      packetNumber: acceptance.opened.packetNumber,
+      sizeBytes: datagram.length,
+      frames: acceptance.opened.frames,
+    });
     const sound = peer.onInit(
       acceptance,
       localSession,
@@ -244,12 +274,12 @@ export class Endpoint {
     return false;
   }
 
-  #onNoSession(to: number, token: Uint8Array, nowMs: number): void {
+  #onNoSession(to: number, token: Uint8Array, datagram: Uint8Array, from: PathAddress, nowMs: number): void {
     // The id is the other side's: find the session that sends with it.
     const owner = this.#sessions.byRemoteId(to);
     // P-8
     if (owner === undefined || !this.#options.protection.verifiesReset(to, token)) {
-      this.stats.datagramsDropped++;
+      this.#drop(datagram, from);
       return;
     }
     owner.peer.onSessionForgotten(owner.link, nowMs);
@@ -292,28 +322,24 @@ export class Endpoint {
   call(to: PathAddress, call: EndpointCall, nowMs: number): number {
     const bytes = encodeRequest(call.method, call.body);
     const callId = this.#nextCallId++;
-    // P-32
-    if (bytes.length > this.config.maxMessageBytes) {
-      this.#emit({ type: 'failed', callId, code: 'TOO_LARGE', executed: 'no' });
-      return callId;
-    }
     const peer = this.#clientPeer(to);
-    const overloaded =
-      // P-74
-      peer.outstandingCalls >= this.config.maxCallsPerPeer ||
-      this.#callOwners.size >= this.config.maxClientCalls ||
-      this.#queuedBytes + bytes.length > this.config.maxQueuedBytes;
-    if (overloaded) {
-      this.#emit({ type: 'failed', callId, code: 'OVERLOADED', executed: 'no' });
+    const sizeBytes = bytes.length + call.expectedBytes;
+    const limits = limitsOf(call, peer.responseTimes.limits(call.method, sizeBytes, nowMs, peer.path.rtt));
+    const refusedBy = this.#refuses(peer, bytes.length);
+    if (refusedBy !== undefined) {
+      const report = reportOfRefusal(bytes.length, limits, peer.report(nowMs), refusedBy);
+      const code = refusedBy.limit === 'maxMessageBytes' ? 'TOO_LARGE' : 'OVERLOADED';
+      this.#emit({ type: 'failed', callId, code, executed: 'no', report });
       return callId;
     }
-    const sizeBytes = bytes.length + call.expectedBytes;
-    const { rtt } = peer.path;
-    const overdueAfterMs = peer.responseTimes.overdueAfterMs(call.method, sizeBytes, nowMs, rtt);
-    const deadlineMs =
-      call.deadline === 'adaptive'
-        ? peer.responseTimes.deadlineAfterMs(call.method, sizeBytes, nowMs, rtt)
-        : call.deadline;
+    this.#context.observer?.callStarted({
+      callId,
+      peer: to,
+      method: call.method,
+      requestBytes: bytes.length,
+      deadlineAfterMs: limits.deadlineAfterMs,
+      overdueAfterMs: limits.overdueAfterMs,
+    });
     this.#callOwners.set(callId, peer);
     this.#callBytes.set(callId, bytes.length);
     this.#queuedBytes += bytes.length;
@@ -322,8 +348,9 @@ export class Endpoint {
         callId,
         method: call.method,
         bytes,
-        deadlineAtMs: nowMs + deadlineMs,
-        overdueAtMs: nowMs + overdueAfterMs,
+        deadlineAtMs: nowMs + limits.deadlineAfterMs,
+        overdueAtMs: nowMs + limits.overdueAfterMs,
+        limits,
         idempotent: call.idempotent,
         sizeBytes,
       },
@@ -332,11 +359,26 @@ export class Endpoint {
     return callId;
   }
 
+  /** The limit that a call with so large a request would break. */
+  #refuses(peer: ClientPeer, requestBytes: number): { limit: keyof ProtocolConfig; max: number } | undefined {
+    const { maxMessageBytes, maxCallsPerPeer, maxClientCalls, maxQueuedBytes } = this.config;
+    // P-32
+    if (requestBytes > maxMessageBytes) return { limit: 'maxMessageBytes', max: maxMessageBytes };
+    // P-74
+    if (peer.outstandingCalls >= maxCallsPerPeer) return { limit: 'maxCallsPerPeer', max: maxCallsPerPeer };
+    if (this.#callOwners.size >= maxClientCalls) return { limit: 'maxClientCalls', max: maxClientCalls };
+    if (this.#queuedBytes + requestBytes > maxQueuedBytes) {
+      return { limit: 'maxQueuedBytes', max: maxQueuedBytes };
+    }
+    return undefined;
+  }
+
   /** Never mind. False when the call has settled already. No event follows. */
   cancel(callId: number, nowMs: number): boolean {
     const peer = this.#callOwners.get(callId);
     if (peer === undefined) return false;
     this.#forgetCall(callId);
+    this.#context.observer?.callCancelled(callId);
     return peer.cancel(callId, nowMs);
   }
 
@@ -356,8 +398,8 @@ export class Endpoint {
   }
 
   /** Fails every outstanding call with CLOSED and tells the peers; send what {@link pollTransmit} gives, then forget. */
-  close(): void {
-    for (const peer of this.#clients.values()) peer.close();
+  close(nowMs: number): void {
+    for (const peer of this.#clients.values()) peer.close(nowMs);
   }
 
   /** After {@link close}: frees everything; handlers still at work are told that nobody waits. */
@@ -457,6 +499,7 @@ export class Endpoint {
   #emit(event: EndpointEvent): void {
     if (event.type === 'answered' || event.type === 'failed') this.#forgetCall(event.callId);
     this.#events.push(event);
+    this.#context.observer?.event(event);
   }
 
   #forgetCall(callId: number): void {
@@ -464,6 +507,13 @@ export class Endpoint {
     this.#queuedBytes -= this.#callBytes.get(callId) ?? 0;
     this.#callBytes.delete(callId);
   }
+}
+
+function limitsOf(call: EndpointCall, learnt: TimeLimits): CallLimits {
+  const { overdueAfterMs, deadlineAfterMs, basis } = learnt;
+  return call.deadline === 'adaptive'
+    ? { deadline: 'adaptive', deadlineAfterMs, overdueAfterMs, basis }
+    : { deadline: 'given', deadlineAfterMs: call.deadline, overdueAfterMs, basis };
 }
 
 /** Stateless answers waiting to be sent; a flood gets no more. */

@@ -1,5 +1,6 @@
 // What an endpoint tells its driver, and what it counts.
 
+import type { CallReport } from '../base/call-report.ts';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 import type { PathAddress } from './path.ts';
 
@@ -18,6 +19,7 @@ export type EndpointEvent =
       readonly code: RpcErrorCode;
       readonly executed: Executed;
       readonly detail?: ErrorDetail;
+      readonly report: CallReport;
     }
   | { readonly type: 'overdue'; readonly callId: number; readonly afterMs: number }
   | {
@@ -35,6 +37,8 @@ export type EndpointEvent =
       readonly ref: RequestRef;
       readonly reason: 'cancelled' | 'deadline';
     }
+  /** It was not known to be there, or doubted, and has sent something. */
+  | { readonly type: 'peer-live'; readonly address: PathAddress }
   /** A probe timeout has passed: perhaps the operating system knows whether anybody listens there. */
   | { readonly type: 'peer-suspect'; readonly address: PathAddress }
   | {

@@ -25,6 +25,8 @@ export interface Evidence {
 /** The health of one peer. */
 export class HealthMonitor {
   state: PeerHealth = 'unknown';
+  /** When the last packet from it came, if any ever did. */
+  lastHeardAtMs: number | undefined;
   readonly #config: ProtocolConfig;
   /** Last sign of life, or last time that we asked for one. */
   #lastContactAtMs = 0;
@@ -47,6 +49,7 @@ export class HealthMonitor {
   onHeard(nowMs: number): number | undefined {
     const silentMs = this.state === 'silent' ? nowMs - this.#silentSinceMs : undefined;
     this.state = 'live';
+    this.lastHeardAtMs = nowMs;
     this.#lastContactAtMs = nowMs;
     this.#nextProbeAtMs = Number.POSITIVE_INFINITY;
     return silentMs;

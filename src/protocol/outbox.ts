@@ -111,10 +111,12 @@ export class Outbox {
   fillMessages(packet: PacketBuilder, nowMs: number): void {
     for (let entry = this.#messages.peek(); entry !== undefined; entry = this.#messages.peek()) {
       const outgoing = entry.value;
+      const itemsBefore = packet.items.length;
       while (!outgoing.dead && outgoing.message.sendable) {
         const from = outgoing.message.nextOffset;
         const at = outgoing.writePiece(packet.buffer, packet.at, packet.room, nowMs);
         if (at === packet.at) return;
+        if (packet.items.length === itemsBefore) outgoing.message.datagrams++;
         packet.at = at;
         packet.ackEliciting = true;
         const to = outgoing.message.lastTakenEnd;

@@ -10,6 +10,8 @@ export class OutgoingMessage {
   granted: number;
   /** Where the piece that was taken last ends. */
   lastTakenEnd = 0;
+  /** Datagrams that have carried some of it, repeats included. */
+  datagrams = 0;
   #next = 0;
   readonly #acked = new Intervals();
   /** Ranges to send again, in the order in which they were found lost. */
@@ -30,6 +32,10 @@ export class OutgoingMessage {
   /** Every byte has been handed to a packet at least once. */
   get fullySent(): boolean {
     return this.#next === this.bytes.length && !this.#emptyPending;
+  }
+
+  get ackedBytes(): number {
+    return Math.min(this.#acked.total, this.bytes.length);
   }
 
   get delivered(): boolean {

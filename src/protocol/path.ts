@@ -58,6 +58,11 @@ export class Path {
     this.#lossRate += ((lost ? 1 : 0) - this.#lossRate) * LOSS_RATE_GAIN;
   }
 
+  /** Part of our recent packets that did not arrive, 0 to 1; of a fresh path, what is assumed. */
+  get lossRate(): number {
+    return this.#lossRate;
+  }
+
   /** Probability that a probe or its answer is lost though the peer is there; as much is lost on the way back. */
   get probeLossProbability(): number {
     return 1 - (1 - this.#lossRate) ** 2;

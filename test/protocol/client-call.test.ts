@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { CallLimits } from '../../src/base/call-report.ts';
 import {
   CLIENT_CALL_TRANSITIONS,
   ClientCall,
@@ -17,6 +18,21 @@ const EVENTS: readonly ClientCallEvent[] = [
   'settle',
 ];
 
+const LIMITS: CallLimits = {
+  deadline: 'given',
+  deadlineAfterMs: 5000,
+  overdueAfterMs: 1000,
+  basis: {
+    source: 'none',
+    samples: 0,
+    p95Ms: 0,
+    cohortSamples: 0,
+    cohortP95Ms: 0,
+    smoothedRttMs: 1,
+    rttVarianceMs: 0,
+  },
+};
+
 function newCall(sizeBytes = 100, deadlineAtMs = 5000, firstIncomplete = 3): ClientCall {
   const bytes = Uint8Array.from({ length: sizeBytes }, (_, i) => i);
   const request = {
@@ -25,6 +41,7 @@ function newCall(sizeBytes = 100, deadlineAtMs = 5000, firstIncomplete = 3): Cli
     bytes,
     deadlineAtMs,
     overdueAtMs: 1000,
+    limits: LIMITS,
     idempotent: false,
     sizeBytes,
   };
