@@ -49,6 +49,11 @@ export class Lane {
     return this.#ackedBytes;
   }
 
+  /** Its server was asked something and has not answered. */
+  get isBusy(): boolean {
+    return this.#inFlight.size > 0;
+  }
+
   /** How late the server is with what it was asked longest ago. */
   get lateness(): Lateness {
     let worst: Lateness = 'due';

@@ -216,7 +216,8 @@ export class Push {
     const active = [...this.#lanes.values()].filter((lane) => !lane.isClosed);
     const late = active.filter((lane) => isAtLeast(lane.lateness, 'late'));
     const waitedFor = this.#file === undefined ? active.filter((lane) => this.#isFull(lane)) : active;
-    if (waitedFor.some((lane) => !late.includes(lane))) return;
+    // A lane with nothing on its way shows nothing: it is done, or waits for blocks that others hold up.
+    if (waitedFor.some((lane) => lane.isBusy && !late.includes(lane))) return;
     for (const lane of waitedFor) {
       // Without a spare server the share would become another server's second one, worth less than a wait; and
       // when all is encoded, `isEnough` rather does without it.
