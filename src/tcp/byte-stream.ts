@@ -10,12 +10,15 @@ export interface ByteStream {
   onOpen: () => void;
   /** The bytes belong to the receiver. */
   onBytes: (bytes: Uint8Array) => void;
-  /** The operating system has taken everything that was written. */
+  /** The operating system, which had no room for all of it, has now taken what was written: the other side reads. */
   onWritten: () => void;
   /** It is over; called once, and nothing is called afterwards. `code` is the system's, e.g. `ECONNREFUSED`. */
   onClosed: (code: string | undefined) => void;
-  /** Writes all parts in order; not again before `onWritten`, which is never called within this call. */
-  write(parts: readonly Uint8Array[]): void;
+  /**
+   * Writes all parts in order. True when the operating system has taken them at once; else `onWritten` follows, and
+   * nothing is to be written before.
+   */
+  write(parts: readonly Uint8Array[]): boolean;
   /** Leaves what arrives to the operating system, whose buffer fills up until the sender has to wait. */
   pause(): void;
   resume(): void;

@@ -14,7 +14,7 @@ export interface ClientConnectionOwner {
   onConnected(): void;
   /** A process there speaks our protocol. */
   onProven(): void;
-  /** Something has been heard, or taken: the connection lives. */
+  /** Something has been heard, or has been read over there: the connection lives. */
   onSign(): void;
   onResponse(call: ClientCall, status: number, heldUs: number, body: Uint8Array): void;
   /** The response cannot be taken. */
@@ -90,9 +90,11 @@ export class ClientConnection implements ConnectionOwner, CallCarrier {
     this.#owner.onProven();
   }
 
-  onProgress(): void {
+  onTaken(): void {
     this.#owner.onSign();
   }
+
+  onFlushed(): void {}
 
   onFrame(frame: Frame): boolean {
     this.#owner.onSign();

@@ -19,8 +19,10 @@ export interface ConnectionOwner {
   onPreface(): void;
   /** False when the frame makes no sense here: then the connection is over. */
   onFrame(frame: Frame): boolean;
-  /** The operating system has taken something off our hands. */
-  onProgress(): void;
+  /** The other side reads: the operating system, which had been full, has taken more. */
+  onTaken(): void;
+  /** What could be written has been. */
+  onFlushed(): void;
   onEnded(ending: Ending): void;
 }
 
@@ -50,7 +52,7 @@ export class Connection {
     stream.onBytes = (bytes) => this.#onBytes(bytes);
     stream.onWritten = () => {
       this.#busy = false;
-      owner.onProgress();
+      owner.onTaken();
       if (!this.#over) this.#flush();
     };
     stream.onClosed = (code) => {
@@ -96,9 +98,10 @@ export class Connection {
   }
 
   #flush(): void {
-    if (this.#busy || this.queue.isEmpty) return;
-    this.#busy = true;
-    this.#stream.write(this.queue.take(this.#settings.config.batchBytes));
+    while (!this.#busy && !this.#over && !this.queue.isEmpty) {
+      this.#busy = !this.#stream.write(this.queue.take(this.#settings.config.batchBytes));
+    }
+    this.#owner.onFlushed();
   }
 
   #onBytes(bytes: Uint8Array): void {

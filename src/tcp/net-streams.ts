@@ -76,6 +76,8 @@ class NetStream implements ByteStream {
   onWritten: () => void = () => {};
   onClosed: (code: string | undefined) => void = () => {};
   readonly #socket: Socket;
+  /** Something that was written is still here. */
+  #waiting = false;
   #over = false;
 
   constructor(socket: Socket, remote: PeerAddress) {
@@ -91,14 +93,14 @@ class NetStream implements ByteStream {
     socket.on('close', () => this.#end(undefined));
   }
 
-  write(parts: readonly Uint8Array[]): void {
+  write(parts: readonly Uint8Array[]): boolean {
     // Corked, so that all parts go to the system in one call.
     this.#socket.cork();
-    for (const part of parts.slice(0, -1)) this.#socket.write(part);
-    this.#socket.write(parts.at(-1)!, (error) => {
-      if (!error && !this.#over) this.onWritten();
-    });
+    for (const part of parts) this.#socket.write(part, this.#onTaken);
     this.#socket.uncork();
+    if (this.#socket.writableLength === 0) return true;
+    this.#waiting = true;
+    return false;
   }
 
   pause(): void {
@@ -113,6 +115,13 @@ class NetStream implements ByteStream {
     this.#over = true;
     this.#socket.destroy();
   }
+
+  /** One of the writes is done, perhaps one that was so at once. */
+  readonly #onTaken = (): void => {
+    if (!this.#waiting || this.#over || this.#socket.writableLength > 0) return;
+    this.#waiting = false;
+    this.onWritten();
+  };
 
   #end(code: string | undefined): void {
     if (this.#over) return;

@@ -105,7 +105,7 @@ export class ServerConnection implements ConnectionOwner {
     }
     call.alarm = new Alarm(timers, () => {
       this.#drop(call, 'deadline');
-      this.onProgress();
+      this.#runParked();
     });
     call.alarm.set(deadlineAtMs);
     if (data.length === total) {
@@ -143,7 +143,7 @@ export class ServerConnection implements ConnectionOwner {
     const call = this.#calls.get(callId);
     if (call === undefined) return true;
     this.#drop(call, 'cancelled');
-    this.onProgress();
+    this.#runParked();
     return true;
   }
 
@@ -232,7 +232,13 @@ export class ServerConnection implements ConnectionOwner {
     return this.#connection.queue.unsentBytes > this.#context.config.maxBacklogBytes;
   }
 
-  onProgress(): void {
+  onTaken(): void {}
+
+  onFlushed(): void {
+    this.#runParked();
+  }
+
+  #runParked(): void {
     for (const [call, message] of this.#parked) {
       if (this.#isBehind) break;
       this.#unpark(call);
