@@ -1,0 +1,104 @@
+// Adapters on real sockets, over loopback. Silence is made by a relay between the two.
+
+import { expect } from 'vitest';
+import type { Clock } from '../../src/base/clock.ts';
+import { createEndpoint } from '../../src/datagram/create-endpoint.ts';
+import { createTcpEndpoint } from '../../src/tcp/create-tcp-endpoint.ts';
+import { parsePeerAddress } from '../../src/transport/address.ts';
+import type { Peer, Transport } from '../../src/transport/transport.ts';
+import { openDatagramRelay, openStreamRelay, type Relay } from './relays.ts';
+import type { Adapter, Capabilities, World } from './world.ts';
+
+/** How a real world is made. */
+interface RealKind {
+  open(port: number): Promise<Transport>;
+  openRelay(serverAddress: string): Promise<Relay>;
+}
+
+export const realDatagrams: Adapter = realAdapter(
+  'datagrams on real sockets',
+  { silence: { by: 'evidence' }, lossDelays: 'message', exactTime: false },
+  { open: (port) => createEndpoint({ host: '127.0.0.1', port }), openRelay: openDatagramRelay },
+);
+
+/** The limits are those of src/tcp/config.ts for the real world, made small for a test. */
+const LIMITS = { pingAfterMs: 200, pingTimeoutMs: 400 };
+
+export const realTcp: Adapter = realAdapter(
+  'TCP on real sockets',
+  {
+    silence: { by: 'limit', limitMs: LIMITS.pingAfterMs + LIMITS.pingTimeoutMs },
+    lossDelays: 'connection',
+    exactTime: false,
+  },
+  {
+    open: (port) => createTcpEndpoint({ host: '127.0.0.1', port, config: LIMITS }),
+    openRelay: openStreamRelay,
+  },
+);
+
+function realAdapter(name: string, capabilities: Capabilities, kind: RealKind): Adapter {
+  const runWith = async (cuttable: boolean, body: (world: World) => Promise<void>): Promise<void> => {
+    const before = openHandles();
+    const server = await kind.open(0);
+    const client = await kind.open(0);
+    const relay = cuttable ? await kind.openRelay(server.address) : undefined;
+    const world = new RealWorld(kind, client, server, relay);
+    try {
+      await body(world);
+    } finally {
+      await Promise.all([world.client.close(), world.server.close(), relay?.close()]);
+    }
+    // Handles go in the turn after their `close` event.
+    await new Promise(setImmediate);
+    expect(openHandles()).toEqual(before);
+  };
+  return {
+    name,
+    capabilities,
+    run: (body) => runWith(false, body),
+    runCuttable: (body) => runWith(true, body),
+  };
+}
+
+class RealWorld implements World {
+  readonly clock: Clock;
+  readonly client: Transport;
+  server: Transport;
+  readonly peer: Peer;
+  readonly #kind: RealKind;
+  readonly #relay: Relay | undefined;
+
+  constructor(kind: RealKind, client: Transport, server: Transport, relay: Relay | undefined) {
+    this.#kind = kind;
+    this.client = client;
+    this.server = server;
+    this.#relay = relay;
+    this.clock = client.clock;
+    this.peer = client.peer(relay?.address ?? server.address);
+  }
+
+  async restartServer(): Promise<Transport> {
+    const { port } = parsePeerAddress(this.server.address);
+    await this.server.close();
+    this.server = await this.#kind.open(port);
+    return this.server;
+  }
+
+  silence(): void {
+    this.#relay!.silence();
+  }
+
+  hear(): void {
+    this.#relay!.hear();
+  }
+}
+
+/** Sockets of this process. Timers are counted on virtual time: here, others have some too. */
+function openHandles(): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = { UDPWRAP: 0, TCPSocketWrap: 0, TCPServerWrap: 0 };
+  for (const kind of process.getActiveResourcesInfo()) {
+    if (kind in counts) counts[kind]!++;
+  }
+  return counts;
+}
