@@ -39,6 +39,7 @@ export interface Question<Subject> {
   readonly server: StorageServer;
   /** What the asker wants to know it by. */
   readonly subject: Subject;
+  /** Goes up with time; down again when the others' answers show that they needed as long. */
   readonly lateness: Lateness;
   /** Since it was asked, in milliseconds, less the time in which this process itself stood still. */
   ageMs(): number;
@@ -73,7 +74,11 @@ export class LateWatch<Subject = undefined> {
       patienceMs: Math.max(this.#options.unknownMs, 2 * waitingMs),
       startedAtMs: this.#options.clock.now(),
       ageMs: () => this.#options.clock.now() - question.startedAtMs,
-      overdue: () => this.#raise(question, 'overdue'),
+      isOverdue: false,
+      overdue: () => {
+        question.isOverdue = true;
+        this.#raise(question, 'overdue');
+      },
       answered: () => {
         if (!this.#asked.delete(question)) return;
         this.#record(server, question.ageMs());
@@ -150,13 +155,16 @@ export class LateWatch<Subject = undefined> {
     let nextAtMs = Number.POSITIVE_INFINITY;
     for (const question of [...this.#asked]) {
       const lateAfterMs = this.#lateAfterMs(question);
+      let reached: Lateness = question.isOverdue ? 'overdue' : 'due';
       for (const { lateness, factor, leastMs } of STEPS) {
-        if (isAtLeast(question.lateness, lateness)) continue;
         const thresholdMs = Math.max(leastMs, factor * lateAfterMs);
         if (question.ageMs() < thresholdMs) {
+          // Others may have shown meanwhile that it is no later than they are.
+          if (isAtLeast(question.lateness, lateness)) question.lateness = reached;
           nextAtMs = Math.min(nextAtMs, question.startedAtMs + thresholdMs);
           break;
         }
+        reached = lateness;
         this.#raise(question, lateness);
         if (!this.#asked.has(question)) break;
       }
@@ -194,6 +202,7 @@ interface History {
 interface WatchedQuestion<Subject> extends Question<Subject> {
   lateness: Lateness;
   startedAtMs: number;
+  isOverdue: boolean;
   /** After how long it is late when there is nothing to compare it with. */
   readonly patienceMs: number;
 }

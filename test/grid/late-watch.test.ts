@@ -104,6 +104,19 @@ describe('LateWatch', () => {
     expect(raised).toEqual(['q0 late @610', 'q0 very late @1000']);
   });
 
+  test('takes it back when the others turn out to need as long', async () => {
+    const { clock, raised, ask, answerAfter } = setUp(3);
+    const question = ask(0);
+    answerAfter(1, 700);
+    answerAfter(2, 700);
+    await clock.run({ forMs: 699 });
+    expect(question.lateness).toBe('late');
+    await clock.run({ forMs: 1 });
+    expect(question.lateness).toBe('due');
+    await clock.run({ forMs: 2100 });
+    expect(raised.filter((text) => text.startsWith('q0'))).toEqual(['q0 late @500', 'q0 late @2800']);
+  });
+
   test('gives a question twice the time of those that wait already, when there is nothing to compare with', async () => {
     const { clock, raised, ask } = setUp();
     ask(0);
