@@ -11,6 +11,7 @@ import type { EndpointObserver } from '../protocol/observer.ts';
 import { formatAddress } from '../protocol/path.ts';
 import { plainProtection } from '../session/plain.ts';
 import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transport/address.ts';
+import { datagram, type PeerHealthMessage, peerHealth } from '../transport/diagnostics.ts';
 import { badArgument, explainFailure } from '../transport/failure.ts';
 import { HandlerTable, RunningRequest } from '../transport/handler-table.ts';
 import { encodeCall, PendingCalls } from '../transport/pending-calls.ts';
@@ -69,6 +70,7 @@ export class DatagramTransport implements Transport {
       observer: options.observer,
     });
     socket.onDatagram = (bytes, from) => {
+      if (datagram.hasSubscribers) this.#tellDatagram('received', from, bytes.length);
       this.#endpoint.receive(bytes, from, this.clock.now());
       this.#dispatchEvents();
       this.#scheduleFlush();
@@ -162,7 +164,8 @@ export class DatagramTransport implements Transport {
       return Promise.reject(badArgument(cause, peer.address, method));
     }
     this.#scheduleFlush();
-    return this.#pending.add(callId, { peer: peer.address, method, startedAtMs }, options, () => {
+    const name = { peer: peer.address, method, requestBytes: body.length, startedAtMs };
+    return this.#pending.add(callId, name, options, () => {
       this.#endpoint.cancel(callId, this.clock.now());
       this.#scheduleFlush();
     });
@@ -194,7 +197,7 @@ export class DatagramTransport implements Transport {
         this.#pending.answer(event.callId, event.body);
         break;
       case 'failed':
-        this.#pending.fail(event.callId, event.code, event.executed, event.detail);
+        this.#pending.fail(event.callId, event.code, event.executed, event.detail, event.report);
         break;
       case 'overdue':
         this.#pending.overdue(event.callId, event.afterMs);
@@ -210,9 +213,11 @@ export class DatagramTransport implements Transport {
         break;
       }
       case 'peer-live':
+        this.#tellHealth(event.address, { health: 'live' });
         break;
       case 'peer-suspect':
         this.#socket.askWhetherOpen?.(event.address);
+        this.#tellHealth(event.address, { health: 'suspect' });
         break;
       case 'peer-silent':
         this.#tell({
@@ -222,6 +227,11 @@ export class DatagramTransport implements Transport {
           failedCalls: event.failedCalls,
           atMs: this.clock.now(),
         });
+        this.#tellHealth(event.address, {
+          health: 'silent',
+          why: event.why,
+          failedCalls: event.failedCalls,
+        });
         break;
       case 'peer-back':
         this.#tell({
@@ -230,6 +240,7 @@ export class DatagramTransport implements Transport {
           silentMs: event.silentMs,
           atMs: this.clock.now(),
         });
+        this.#tellHealth(event.address, { health: 'live', silentMs: event.silentMs });
         break;
       default:
         event satisfies never;
@@ -238,6 +249,15 @@ export class DatagramTransport implements Transport {
 
   #tell(event: TransportEvent): void {
     for (const listener of this.#listeners) listener(event);
+  }
+
+  #tellHealth(address: SocketAddress, change: Omit<PeerHealthMessage, 'local' | 'peer'>): void {
+    if (!peerHealth.hasSubscribers) return;
+    peerHealth.publish({ local: this.address, peer: formatPeerAddress(address), ...change });
+  }
+
+  #tellDatagram(direction: 'sent' | 'received', peer: SocketAddress, sizeBytes: number): void {
+    datagram.publish({ local: this.address, direction, peer: formatAddress(peer), sizeBytes });
   }
 
   // ---- handlers
@@ -277,6 +297,7 @@ export class DatagramTransport implements Transport {
       sent = this.#endpoint.pollTransmit(nowMs)
     ) {
       this.#socket.send(sent.bytes, sent.to);
+      if (datagram.hasSubscribers) this.#tellDatagram('sent', sent.to, sent.bytes.length);
     }
     this.#armTimer(nowMs);
   }

@@ -160,7 +160,8 @@ export class TcpTransport implements Transport {
       deadline === 'adaptive' ? responseTimes.deadlineAfterMs(method, sizeBytes, startedAtMs, rtt) : deadline;
     this.#outstanding.set(callId, bytes.length);
     this.#outstandingBytes += bytes.length;
-    const answer = this.#pending.add(callId, { peer: address, method, startedAtMs }, options, () => {
+    const name = { peer: address, method, requestBytes: body.length, startedAtMs };
+    const answer = this.#pending.add(callId, name, options, () => {
       this.#forget(callId);
       peer.cancel(callId);
     });

@@ -1,6 +1,7 @@
 // The one error class of the transports. What the network sends never throws; it becomes one of these, as
 // the rejection of the call that it concerns.
 
+import type { CallReport } from '../base/call-report.ts';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 
 /** What an {@link RpcError} knows besides its code. */
@@ -11,6 +12,7 @@ export interface RpcErrorInfo {
   readonly elapsedMs?: number;
   readonly executed?: Executed;
   readonly detail?: ErrorDetail;
+  readonly report?: CallReport;
   readonly cause?: unknown;
 }
 
@@ -26,6 +28,8 @@ export class RpcError extends Error {
   readonly executed: Executed;
   /** With HANDLER_FAILED: the application's own code and sentence. */
   readonly detail: ErrorDetail | undefined;
+  /** What the call went through; `explain(error)` puts it into words. */
+  readonly report: CallReport | undefined;
 
   constructor(code: RpcErrorCode, message: string, info: RpcErrorInfo = {}) {
     super(message, info.cause === undefined ? undefined : { cause: info.cause });
@@ -35,6 +39,7 @@ export class RpcError extends Error {
     this.elapsedMs = info.elapsedMs;
     this.executed = info.executed ?? 'no';
     this.detail = info.detail;
+    this.report = info.report;
   }
 
   /** True when the same call may succeed later or elsewhere and certainly did not run. */

@@ -1,7 +1,7 @@
 // What a failed call says: which peer and method, after how long, why, and what to do next.
 
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
-import { RpcError } from './error.ts';
+import { RpcError, type RpcErrorInfo } from './error.ts';
 
 /** The rejection of a call. `elapsedMs`: from the call to its failure. */
 export function explainFailure(
@@ -11,7 +11,7 @@ export function explainFailure(
   peer: string,
   method: string,
   elapsedMs: number,
-  cause?: unknown,
+  more: Pick<RpcErrorInfo, 'cause' | 'report'> = {},
 ): RpcError {
   const what = `"${method}" at ${peer} failed after ${Math.round(elapsedMs)} ms`;
   const said = detail === undefined ? '' : ` (${detail.code}: ${detail.message})`;
@@ -21,7 +21,7 @@ export function explainFailure(
     elapsedMs,
     executed,
     ...(detail && { detail }),
-    ...(cause !== undefined && { cause }),
+    ...more,
   };
   return new RpcError(code, `${what}: ${REASONS[code]}${said}${ADVICE[executed]}`, info);
 }

@@ -3,6 +3,7 @@
 
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 import { decodeBody, encodeBody } from './body.ts';
+import { type RequestName, requestEnd, requestStart } from './diagnostics.ts';
 import { RpcError } from './error.ts';
 import { detailOf, messageOf } from './failure.ts';
 import type { Handler, HandlerContext } from './transport.ts';
@@ -49,10 +50,26 @@ export class HandlerTable {
       reply({ ok: false, error: { code: 'BAD_MESSAGE', executed: 'no', detail } });
       return;
     }
+    const name = beginning(method, body, request);
     void outcomeOf(this.#handlers.get(method)!, decoded, request).then((outcome) => {
       if (!request.aborted) reply(outcome);
+      if (name !== undefined) tellEnd(name, request.aborted, outcome);
     });
   }
+}
+
+/** Tells who listens that a handler begins; `undefined` when nobody wants to know how it ends. */
+function beginning(method: string, body: Uint8Array, request: RunningRequest): RequestName | undefined {
+  if (!requestStart.hasSubscribers && !requestEnd.hasSubscribers) return undefined;
+  const name = { from: request.from, method, requestBytes: body.length };
+  requestStart.publish({ request: name });
+  return name;
+}
+
+function tellEnd(request: RequestName, aborted: boolean, reply: Reply): void {
+  if (aborted) requestEnd.publish({ request, outcome: 'cancelled' });
+  else if (reply.ok) requestEnd.publish({ request, outcome: 'answered', answerBytes: reply.body.length });
+  else requestEnd.publish({ request, outcome: 'failed', code: reply.error.detail.code });
 }
 
 async function outcomeOf(handler: Handler, body: unknown, request: RunningRequest): Promise<Reply> {

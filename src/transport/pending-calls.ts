@@ -1,21 +1,15 @@
 // Calls on their way as their callers see them: for each a promise, the signal that cancels it, and whom to tell when
 // it is overdue. What travels for a call, and what becomes of it, is decided by the transport that carries it.
 
+import type { CallReport } from '../base/call-report.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 import { decodeBody, encodeBody } from './body.ts';
+import { type CallName, callEnd, callOverdue, callStart } from './diagnostics.ts';
+import type { RpcError, RpcErrorInfo } from './error.ts';
 import { badArgument, explainFailure } from './failure.ts';
 import { SignalGroups } from './signal-groups.ts';
 import type { CallOptions, TransportEvent } from './transport.ts';
-
-/** What names a call in an error. */
-export interface CallName {
-  /** Address of the peer, as the caller gave it. */
-  readonly peer: string;
-  readonly method: string;
-  /** When the caller called. */
-  readonly startedAtMs: number;
-}
 
 /** Outstanding calls of one transport, by the ids that it gave them. */
 export class PendingCalls {
@@ -39,6 +33,7 @@ export class PendingCalls {
       const { signal, onOverdue } = options;
       this.#calls.set(callId, { name, resolve, reject, signal, cancel, onOverdue });
       if (signal !== undefined) this.#signals.add(signal, callId);
+      if (callStart.hasSubscribers) callStart.publish({ call: name });
     });
   }
 
@@ -49,6 +44,7 @@ export class PendingCalls {
       this.#calls.delete(callId);
       call.cancel();
       call.reject(reason);
+      if (callEnd.hasSubscribers) callEnd.publish({ ...this.#endOf(call), outcome: 'cancelled' });
     }
   }
 
@@ -60,15 +56,34 @@ export class PendingCalls {
     try {
       body = decodeBody(bytes);
     } catch (cause) {
-      call.reject(this.#failure(call, 'BAD_MESSAGE', 'yes', undefined, cause));
+      this.#reject(call, this.#failure(call, 'BAD_MESSAGE', 'yes', undefined, { cause }));
       return;
     }
     call.resolve(body);
+    if (callEnd.hasSubscribers) {
+      callEnd.publish({ ...this.#endOf(call), outcome: 'answered', answerBytes: bytes.length });
+    }
   }
 
-  fail(callId: number, code: RpcErrorCode, executed: Executed, detail?: ErrorDetail): void {
+  fail(
+    callId: number,
+    code: RpcErrorCode,
+    executed: Executed,
+    detail?: ErrorDetail,
+    report?: CallReport,
+  ): void {
     const call = this.#take(callId);
-    call?.reject(this.#failure(call, code, executed, detail));
+    if (call === undefined) return;
+    this.#reject(call, this.#failure(call, code, executed, detail, report && { report }));
+  }
+
+  #reject(call: PendingCall, error: RpcError): void {
+    call.reject(error);
+    if (callEnd.hasSubscribers) callEnd.publish({ ...this.#endOf(call), outcome: 'failed', error });
+  }
+
+  #endOf({ name }: PendingCall): { call: CallName; elapsedMs: number } {
+    return { call: name, elapsedMs: this.#clock.now() - name.startedAtMs };
   }
 
   /** The call takes longer than it should; it goes on. */
@@ -77,6 +92,7 @@ export class PendingCalls {
     if (call === undefined) return;
     const { peer, method } = call.name;
     this.#tell({ type: 'peer:overdue', peer, method, afterMs, atMs: this.#clock.now() });
+    if (callOverdue.hasSubscribers) callOverdue.publish({ call: call.name, afterMs });
     call.onOverdue?.();
   }
 
@@ -94,10 +110,10 @@ export class PendingCalls {
     code: RpcErrorCode,
     executed: Executed,
     detail?: ErrorDetail,
-    cause?: unknown,
-  ): Error {
+    more?: Pick<RpcErrorInfo, 'cause' | 'report'>,
+  ): RpcError {
     const elapsedMs = this.#clock.now() - name.startedAtMs;
-    return explainFailure(code, executed, detail, name.peer, name.method, elapsedMs, cause);
+    return explainFailure(code, executed, detail, name.peer, name.method, elapsedMs, more);
   }
 }
 
