@@ -15,7 +15,7 @@ import { EXIT } from './exit-codes.ts';
 import { CliError } from './failure.ts';
 import { type FileSource, openSource } from './file-source.ts';
 import type { CliIo } from './io.ts';
-import { connectGrid } from './network.ts';
+import { connectGrid, type TransportKind } from './network.ts';
 import { timeLimit } from './time-limit.ts';
 import { formatBytes, formatDuration } from './units.ts';
 import { runVerb, type VerbResult } from './verb.ts';
@@ -25,6 +25,7 @@ export interface DemoOptions {
   readonly nodes: number;
   readonly silent: number;
   readonly file?: string | undefined;
+  readonly transport?: TransportKind | undefined;
   readonly json?: boolean | undefined;
 }
 
@@ -36,11 +37,10 @@ export function demo(io: CliIo, options: DemoOptions): Promise<number> {
     checkDemoFile(file.sizeBytes, file.label);
     await using folder = await temporaryFolder();
     context.progress.startStage(`starting ${nodeCount(plan.nodes)}`);
-    await using fleet = await startFleet(plan.nodes, folder.path, io.interrupted);
+    await using fleet = await startFleet(plan.nodes, folder.path, options.transport, io.interrupted);
     const startedAfterMs = context.progress.elapsedMs;
-    await using connection = await connectGrid({
-      servers: fleet.nodes.map(({ address }) => ({ address, permutationSeed: undefined })),
-    });
+    const servers = fleet.nodes.map(({ address }) => ({ address, permutationSeed: undefined }));
+    await using connection = await connectGrid({ servers }, options);
     const { progress } = context;
     using stage = new Stage({ fleet, connection, plan, progress, signal: io.interrupted });
     const narrator = new Narrator(io, context);
@@ -118,14 +118,19 @@ function roundAll(figures: DemoFigures): Record<string, number> {
   return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, Math.round(value)]));
 }
 
-async function startFleet(nodes: number, folder: string, interrupted: AbortSignal): Promise<Fleet> {
+async function startFleet(
+  nodes: number,
+  folder: string,
+  transport: TransportKind | undefined,
+  interrupted: AbortSignal,
+): Promise<Fleet> {
   const reason = new CliError(`the nodes had not started after ${formatDuration(START_LIMIT_MS)}`, {
     code: 'DEMO_TOO_SLOW',
     exitCode: EXIT.other,
     next: 'run it again when the machine is less busy, or with fewer --nodes',
   });
   using limit = timeLimit(START_LIMIT_MS, reason);
-  return await Fleet.start(nodes, folder, AbortSignal.any([interrupted, limit.signal]));
+  return await Fleet.start(nodes, folder, transport, AbortSignal.any([interrupted, limit.signal]));
 }
 
 /** The user's file, or the beginning of the program that is running: real bytes that every machine has. */

@@ -4,7 +4,7 @@ import { download } from '../grid/download.ts';
 import { parseCapability } from '../tahoe/capability.ts';
 import { type Grid, loadGrid } from './grid-file.ts';
 import type { CliIo } from './io.ts';
-import { connectGrid } from './network.ts';
+import { connectGrid, type TransportKind } from './network.ts';
 import { openOutput } from './output.ts';
 import { formatBytes, formatDuration, formatRate } from './units.ts';
 import { runVerb } from './verb.ts';
@@ -12,6 +12,7 @@ import { runVerb } from './verb.ts';
 /** What `get` takes besides the capability. */
 export interface GetOptions {
   readonly grid?: string | undefined;
+  readonly transport?: TransportKind | undefined;
   readonly output?: string | undefined;
   readonly json?: boolean | undefined;
 }
@@ -28,7 +29,7 @@ export function get(io: CliIo, text: string, options: GetOptions): Promise<numbe
     const totalBytes = isLiteral ? capability.bytes.length : capability.sizeBytes;
 
     await using output = await openOutput(options.output, io);
-    await using connection = await connectGrid(grid);
+    await using connection = await connectGrid(grid, options);
     let doneBytes = 0;
     const bytesOfFile = download(text, connection.servers, {
       signal: io.interrupted,

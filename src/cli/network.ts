@@ -5,22 +5,34 @@ import type { Random } from '../base/random.ts';
 import { createEndpoint } from '../datagram/create-endpoint.ts';
 import { RemoteStorageServer } from '../storage/remote-server.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
+import { createTcpEndpoint } from '../tcp/create-tcp-endpoint.ts';
 import { systemRandom } from '../transport/system-random.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Grid } from './grid-file.ts';
 
-/** Where a transport is bound. */
+/** What carries the calls: `--transport`. */
+export type TransportKind = 'udp' | 'tcp';
+
+/** Which transport, and where it is bound. */
 export interface TransportOptions {
+  /** Default `udp`. */
+  readonly transport?: TransportKind | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
 }
 
 /** Opens the transport. @throws RpcError when it cannot be bound. */
-export function openTransport(options: TransportOptions = {}): Promise<Transport> {
-  return createEndpoint({
-    ...(options.host === undefined ? {} : { host: options.host }),
-    ...(options.port === undefined ? {} : { port: options.port }),
-  });
+export function openTransport(options: TransportOptions): Promise<Transport> {
+  const { transport = 'udp', host, port } = options;
+  const where = { ...(host !== undefined && { host }), ...(port !== undefined && { port }) };
+  switch (transport) {
+    case 'udp':
+      return createEndpoint(where);
+    case 'tcp':
+      return createTcpEndpoint(where);
+    default:
+      return transport satisfies never;
+  }
 }
 
 /** What the grid client needs of the world, until it is disposed. */
@@ -31,8 +43,8 @@ export interface GridConnection extends AsyncDisposable {
 }
 
 /** The servers of a grid over a transport of their own. Nothing is sent before something is asked of them. */
-export async function connectGrid(grid: Grid): Promise<GridConnection> {
-  const transport = await openTransport();
+export async function connectGrid(grid: Grid, options: TransportOptions): Promise<GridConnection> {
+  const transport = await openTransport({ transport: options.transport });
   return {
     servers: grid.servers.map(
       ({ address, permutationSeed }) =>

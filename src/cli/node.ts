@@ -10,12 +10,13 @@ import { EXIT } from './exit-codes.ts';
 import { CliError, fileProblem, isErrnoException } from './failure.ts';
 import { lockFolder } from './folder-lock.ts';
 import { type CliIo, writeFully } from './io.ts';
-import { openTransport } from './network.ts';
+import { openTransport, type TransportKind } from './network.ts';
 import { runVerb } from './verb.ts';
 
 /** Where a node keeps its shares and where it is reached. */
 export interface NodeOptions {
   readonly dir: string;
+  readonly transport?: TransportKind | undefined;
   readonly port?: number | undefined;
   readonly host?: string | undefined;
 }

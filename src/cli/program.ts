@@ -60,6 +60,7 @@ function addPut(program: Command, io: CliIo, finish: Finish): void {
   addGridOption(command);
   addEncodingOptions(command);
   command
+    .addOption(transportOption())
     .addOption(
       new Option('--happy <servers>', 'succeed only when this many servers hold a share of their own')
         .argParser(count(1, SHARES_MAX))
@@ -82,6 +83,7 @@ function addGet(program: Command, io: CliIo, finish: Finish): void {
     .argument('<capability>', 'what "put" printed');
   addGridOption(command);
   command
+    .addOption(transportOption())
     .option('-o, --output <file>', 'where to write it; - or nothing is standard output')
     .option('--json', 'JSON lines on standard output (with the file there: on standard error)')
     .action(async (text, options) => finish(await (await import('./get.ts')).get(io, text, options)));
@@ -108,9 +110,12 @@ function addNode(program: Command, io: CliIo, finish: Finish): void {
     .description('run a storage node; the first line that it prints is its address')
     .requiredOption('--dir <folder>', 'where it keeps its shares; made when it is not there')
     .addOption(
-      new Option('--port <port>', 'UDP port; 0 is any free one').argParser(count(0, 65_535)).default(0),
+      new Option('--port <port>', 'UDP or TCP port; 0 is any free one')
+        .argParser(count(0, 65_535))
+        .default(0),
     )
     .option('--host <address>', 'local address to listen on', '127.0.0.1')
+    .addOption(transportOption())
     .action(async (options) => finish(await (await import('./node.ts')).node(io, options)));
 }
 
@@ -126,9 +131,16 @@ function addDemo(program: Command, io: CliIo, finish: Finish): void {
         .argParser(count(0, 100))
         .default(3),
     )
+    .addOption(transportOption())
     .option('--file <file>', 'the file; without it, 32 MiB of the running Node executable')
     .option('--json', 'JSON lines on standard output, the last one a summary')
     .action(async (options) => finish(await (await import('./demo.ts')).demo(io, options)));
+}
+
+function transportOption(): Option {
+  return new Option('--transport <kind>', 'what carries the calls, the same for nodes and clients')
+    .choices(['udp', 'tcp'])
+    .default('udp');
 }
 
 function addGridOption(command: Command): void {

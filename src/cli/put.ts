@@ -4,7 +4,7 @@ import { upload } from '../grid/upload.ts';
 import { openSource } from './file-source.ts';
 import { loadGrid } from './grid-file.ts';
 import type { CliIo } from './io.ts';
-import { connectGrid } from './network.ts';
+import { connectGrid, type TransportKind } from './network.ts';
 import { checkShareNumbers, convergenceSecret } from './options.ts';
 import { formatBytes, formatDuration, formatRate } from './units.ts';
 import { runVerb } from './verb.ts';
@@ -12,6 +12,7 @@ import { runVerb } from './verb.ts';
 /** What `put` takes besides the file. */
 export interface PutOptions {
   readonly grid?: string | undefined;
+  readonly transport?: TransportKind | undefined;
   readonly needed: number;
   readonly happy: number;
   readonly total: number;
@@ -29,7 +30,7 @@ export function put(io: CliIo, file: string, options: PutOptions): Promise<numbe
     const grid = await loadGrid(options.grid, io.env);
     progress.startStage('reading');
     await using source = await openSource(file, io, (spooledBytes) => progress.advance(spooledBytes));
-    await using connection = await connectGrid(grid);
+    await using connection = await connectGrid(grid, options);
     const { needed, happy, total, segmentSize, waitForAll } = options;
     const result = await upload(source, connection.servers, {
       needed,

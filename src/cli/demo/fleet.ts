@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { atExit } from '../cleanup.ts';
 import { EXIT } from '../exit-codes.ts';
 import { CliError } from '../failure.ts';
+import type { TransportKind } from '../network.ts';
 
 /** One storage node. */
 export interface FleetNode {
@@ -26,13 +27,22 @@ export class Fleet implements AsyncDisposable {
 
   /**
    * Starts `count` nodes at once, each with a folder of its own under `folder`, and waits for all their addresses.
+   * They are reached through `transport`.
    * @throws CliError when one of them does not start; `signal.reason` when it aborts. None is left then.
    */
-  static async start(count: number, folder: string, signal: AbortSignal): Promise<Fleet> {
+  static async start(
+    count: number,
+    folder: string,
+    transport: TransportKind = 'udp',
+    signal: AbortSignal,
+  ): Promise<Fleet> {
     const fleet = new Fleet();
     try {
-      const numbers = Array.from({ length: count }, (_, index) => index + 1);
-      fleet.#nodes = await Promise.all(numbers.map((number) => fleet.#startNode(number, folder, signal)));
+      const starting = Array.from({ length: count }, (_, index) => {
+        const args = ['--dir', join(folder, `node-${index + 1}`), '--port', '0', '--transport', transport];
+        return fleet.#startNode(`node ${index + 1}`, args, signal);
+      });
+      fleet.#nodes = await Promise.all(starting);
       return fleet;
     } catch (error) {
       await fleet[Symbol.asyncDispose]();
@@ -48,7 +58,7 @@ export class Fleet implements AsyncDisposable {
     return this.#nodes;
   }
 
-  /** The node freezes where it is; the kernel goes on taking datagrams for it. */
+  /** The node freezes where it is; the kernel goes on taking what is sent to it. */
   freeze({ pid }: FleetNode): void {
     process.kill(pid, 'SIGSTOP');
   }
@@ -64,11 +74,9 @@ export class Fleet implements AsyncDisposable {
     this.#guard[Symbol.dispose]();
   }
 
-  async #startNode(number: number, folder: string, signal: AbortSignal): Promise<FleetNode> {
+  async #startNode(name: string, args: readonly string[], signal: AbortSignal): Promise<FleetNode> {
     signal.throwIfAborted();
-    const name = `node ${number}`;
-    const args = ['node', '--dir', join(folder, `node-${number}`), '--port', '0'];
-    const child = spawn(process.execPath, [...process.execArgv, MAIN_FILE, ...args], {
+    const child = spawn(process.execPath, [...process.execArgv, MAIN_FILE, 'node', ...args], {
       // The IPC channel tells the node when this process dies without having said anything.
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // A process group of its own: Ctrl-C reaches this process only, and what a node starts ends with it.
