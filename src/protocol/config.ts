@@ -50,6 +50,8 @@ export interface ProtocolConfig {
   readonly maxReassemblyBytes: number;
   /** Outstanding calls of one client at one server, held to on both sides; more are OVERLOADED. */
   readonly maxCallsPerPeer: number;
+  /** Calls of all clients at one server; more are OVERLOADED. */
+  readonly maxServerCalls: number;
   /** Outstanding calls in all here at the client; more are OVERLOADED. */
   readonly maxClientCalls: number;
   /** Bytes of requests queued here at the client, over all peers. */
@@ -90,7 +92,8 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   maxGrantedBytes: 8 * 1024 * 1024,
   maxReassemblyBytesPerPeer: 64 * 1024 * 1024,
   maxReassemblyBytes: 128 * 1024 * 1024,
-  maxCallsPerPeer: 4096,
+  maxCallsPerPeer: 131_072,
+  maxServerCalls: 200_000,
   maxClientCalls: 200_000,
   maxQueuedBytes: 256 * 1024 * 1024,
   maxKeptResponseBytes: 64 * 1024 * 1024,

@@ -39,7 +39,8 @@ import type { Transmit } from './link.ts';
 import type { EndpointObserver } from './observer.ts';
 import { Slab } from './packet-builder.ts';
 import { formatAddress, type PathAddress } from './path.ts';
-import { ServerPeer, type ServerPeerContext } from './server-peer.ts';
+import type { ServerContext } from './server-calls.ts';
+import { ServerPeer } from './server-peer.ts';
 import { SessionTable } from './session-table.ts';
 
 /** What an endpoint is made of. */
@@ -69,7 +70,7 @@ export interface EndpointCall {
 export class Endpoint {
   readonly stats: EndpointStats = newStats();
   readonly config: ProtocolConfig;
-  readonly #context: ServerPeerContext;
+  readonly #context: ServerContext;
   readonly #options: EndpointOptions;
   readonly #clients = new Map<string, ClientPeer>();
   readonly #servers = new Map<number, ServerPeer>();
@@ -112,6 +113,7 @@ export class Endpoint {
       cohort: new ResponseTimes(),
       sessions: this.#sessions,
       kept: new KeptAnswers(this.config.maxKeptResponseBytes),
+      load: { calls: 0 },
       freshId,
       emit: (event) => this.#emit(event),
       touch: (peer) => {
@@ -264,7 +266,7 @@ export class Endpoint {
   #forgetOneClient(): boolean {
     let looked = 0;
     for (const [epoch, peer] of this.#servers) {
-      if (peer.running === 0) {
+      if (peer.calls.running === 0) {
         peer.dispose();
         this.#servers.delete(epoch);
         return true;
@@ -384,12 +386,12 @@ export class Endpoint {
 
   /** A handler's result; ignored when nobody waits for it any more. */
   answer(ref: RequestRef, body: Uint8Array, nowMs: number): void {
-    this.#servers.get(ref.clientEpoch)?.answer(ref.callId, STATUS.ok, body, nowMs);
+    this.#servers.get(ref.clientEpoch)?.calls.answer(ref.callId, STATUS.ok, body, nowMs);
   }
 
   /** A handler's failure. */
   answerError(ref: RequestRef, error: ErrorBody, nowMs: number): void {
-    this.#servers.get(ref.clientEpoch)?.answer(ref.callId, STATUS.error, encodeErrorBody(error), nowMs);
+    this.#servers.get(ref.clientEpoch)?.calls.answer(ref.callId, STATUS.error, encodeErrorBody(error), nowMs);
   }
 
   /** From now on requests for this method become events; `earlySafe`: also those in a first datagram. */

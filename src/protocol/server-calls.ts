@@ -1,0 +1,397 @@
+// The calls of one client at its server: which pieces belong together, what may run and runs at most once, which
+// answers are kept, and what a cancel ends (RIFL; spec/protocol.md, "At most once"). Sessions are server-peer.ts.
+
+import { Intervals } from '../base/intervals.ts';
+import { FRAME, STATUS } from '../wire/frame.ts';
+import { type ErrorBody, encodeErrorBody, parseRequest } from '../wire/message.ts';
+import { Arrival } from './arrival.ts';
+import { type EndpointContext, type Pollable, setTimer } from './context.ts';
+import { CallFrame, RangesFrame } from './control-frames.ts';
+import type { RequestRef } from './events.ts';
+import type { KeptAnswers } from './kept-answers.ts';
+import type { Outbox, Outgoing } from './outbox.ts';
+import type { Path } from './path.ts';
+import { ServerCall } from './server-call.ts';
+
+/** Milliseconds without a sign of life from the client after which its half-arrived requests are refused. */
+const RECEIVE_TIMEOUT_MS = 30_000;
+
+/** What the calls of a client need besides the context. */
+export interface ServerContext extends EndpointContext {
+  readonly kept: KeptAnswers;
+  /** Calls of all clients. */
+  readonly load: { calls: number };
+  /** True when a handler was registered as safe to run from a first datagram. */
+  isEarlySafe(method: string): boolean;
+  hasMethod(method: string): boolean;
+}
+
+/** The client whose calls these are. */
+export interface CallingClient extends Pollable {
+  readonly epoch: number;
+  readonly path: Path;
+  /** When anything was heard of it last. */
+  readonly lastHeardMs: number;
+}
+
+/** A piece of a request as its frame has it. */
+export interface RequestPiece {
+  readonly callId: number;
+  readonly offset: number;
+  readonly total: number;
+  readonly data: Uint8Array;
+}
+
+/** The table of one client's calls. */
+export class ServerCalls {
+  /** {@link MemoryBudget}'s account. */
+  reassemblyBytes = 0;
+  /** Handlers at work. */
+  running = 0;
+  /** How much of an answer the client takes before it grants more. */
+  initialGrantBytes: number;
+  readonly #context: ServerContext;
+  readonly #client: CallingClient;
+  readonly #outbox: Outbox;
+  readonly #calls = new Map<number, ServerCall>();
+  /** Ids at or above the floor that were answered, cancelled, or must never run for another reason. */
+  readonly #settled = new Intervals();
+  #floor = 0;
+  #cancelledFrames: { no: RangesFrame | undefined; yes: RangesFrame | undefined } = {
+    no: undefined,
+    yes: undefined,
+  };
+
+  constructor(context: ServerContext, client: CallingClient, outbox: Outbox) {
+    this.#context = context;
+    this.#client = client;
+    this.#outbox = outbox;
+    this.initialGrantBytes = context.config.initialGrantBytes;
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /**
+   * A piece has come in `session`. `remainingMs`: given with the start of a request. `early`: from a first datagram,
+   * which somebody may have recorded. False when it contradicts what came before.
+   */
+  onPiece(piece: RequestPiece, remainingMs: number, session: number, early: boolean, nowMs: number): boolean {
+    const call = this.#callFor(piece, nowMs);
+    if (call === undefined) return true;
+    if (remainingMs > 0) call.deadlineAtMs = nowMs + remainingMs;
+    return this.#onRequestPiece(call, piece, session, early, nowMs);
+  }
+
+  /** The client has shown that it is alive inside `session`: what waited for that runs. */
+  onConfirmed(session: number, nowMs: number): void {
+    for (const call of [...this.#calls.values()]) {
+      // Only what came by this session: another first datagram may have been a recording.
+      if (call.state === 'parked' && call.parkedOn.includes(session)) this.#unpark(call, nowMs);
+    }
+  }
+
+  /** The call that a piece belongs to; `undefined` when nothing may come of it, and the client has been told. */
+  #callFor({ callId, offset, total, data }: RequestPiece, nowMs: number): ServerCall | undefined {
+    const known = this.#calls.get(callId);
+    if (known !== undefined) return known;
+    const { config, stats } = this.#context;
+    if (callId < this.#floor) {
+      stats.requestsRefusedStale++;
+      return undefined;
+    }
+    if (this.#settled.has(callId)) {
+      // Answered and delivered, cancelled, or its answer had to go: it is never run again.
+      stats.requestsRefusedStale++;
+      // P-50
+      if (offset === 0) this.#tellUnknown(callId);
+      return undefined;
+    }
+    // P-57: twice the limit leaves room for refusals to be told; beyond that a client talks to itself.
+    if (this.#isAbove(2)) return undefined;
+    const call = new ServerCall(callId, total, this);
+    this.#calls.set(callId, call);
+    this.#context.load.calls++;
+    if (total > config.maxMessageBytes) {
+      this.#refuse(call, { code: 'TOO_LARGE', executed: 'no' }, nowMs);
+      return undefined;
+    }
+    const arrival = this.#isAbove(1)
+      ? undefined
+      : Arrival.begin(this.#context, this, this.#outbox, callId, total, data.length);
+    if (arrival === undefined) {
+      stats.requestsRefusedOverload++;
+      this.#refuse(call, { code: 'OVERLOADED', executed: 'no' }, nowMs);
+      return undefined;
+    }
+    call.arrival = arrival;
+    return call;
+  }
+
+  #isAbove(times: number): boolean {
+    const { maxCallsPerPeer, maxServerCalls } = this.#context.config;
+    return this.#calls.size > times * maxCallsPerPeer || this.#context.load.calls > times * maxServerCalls;
+  }
+
+  #onRequestPiece(
+    call: ServerCall,
+    { offset, total, data }: RequestPiece,
+    session: number,
+    early: boolean,
+    nowMs: number,
+  ): boolean {
+    if (early) call.parkedOn.push(session);
+    else if (call.state === 'parked') this.#unpark(call, nowMs);
+    if (call.state !== 'receiving' || call.arrival === undefined) return true;
+    const outcome = call.arrival.add(offset, total, data);
+    switch (outcome) {
+      case 'contradiction':
+        return false;
+      case 'nothing-new':
+        return true;
+      case 'progress':
+        if (call.timerEntry === undefined) this.#setCallTimer(call, nowMs + RECEIVE_TIMEOUT_MS);
+        return true;
+      case 'complete':
+        break;
+      default:
+        outcome satisfies never;
+    }
+    call.completeAtMs = nowMs;
+    const request = parseRequest(call.arrival.message.bytes);
+    if (request !== undefined && early && !this.#context.isEarlySafe(request.method)) {
+      call.apply('complete-early');
+      this.#setCallTimer(call, call.deadlineAtMs);
+      return true;
+    }
+    call.apply('complete');
+    this.#run(call, nowMs);
+    return request !== undefined;
+  }
+
+  #unpark(call: ServerCall, nowMs: number): void {
+    call.apply('confirmed');
+    this.#run(call, nowMs);
+  }
+
+  #run(call: ServerCall, nowMs: number): void {
+    const request = parseRequest(call.arrival!.message.bytes);
+    call.arrival = undefined;
+    if (request === undefined) {
+      this.#refuse(call, { code: 'BAD_MESSAGE', executed: 'no' }, nowMs);
+      return;
+    }
+    if (!this.#context.hasMethod(request.method)) {
+      this.#refuse(call, { code: 'UNKNOWN_METHOD', executed: 'no' }, nowMs);
+      return;
+    }
+    // P-38
+    if (call.deadlineAtMs <= nowMs) {
+      this.#refuse(call, { code: 'DEADLINE_EXCEEDED', executed: 'no' }, nowMs);
+      return;
+    }
+    this.running++;
+    this.#context.stats.requestsRun++;
+    this.#setCallTimer(call, Math.min(call.deadlineAtMs, nowMs + this.#context.config.maxAckDelayMs));
+    this.#context.emit({
+      type: 'request',
+      ref: this.#ref(call.callId),
+      method: request.method,
+      body: request.body,
+      deadlineAtMs: call.deadlineAtMs,
+      from: this.#client.path.address,
+    });
+  }
+
+  /** The handler's answer; ignored when nobody waits for it any more. */
+  answer(callId: number, status: number, body: Uint8Array, nowMs: number): void {
+    const call = this.#calls.get(callId);
+    if (call === undefined || call.state !== 'running') return;
+    this.running--;
+    if (body.length > this.#context.config.maxMessageBytes) {
+      this.#queueAnswer(call, STATUS.error, encodeErrorBody({ code: 'TOO_LARGE', executed: 'yes' }), nowMs);
+    } else {
+      this.#queueAnswer(call, status, body, nowMs);
+    }
+  }
+
+  #refuse(call: ServerCall, error: ErrorBody, nowMs: number): void {
+    this.#queueAnswer(call, STATUS.error, encodeErrorBody(error), nowMs);
+  }
+
+  #queueAnswer(call: ServerCall, status: number, body: Uint8Array, nowMs: number): void {
+    this.#setCallTimer(call, Number.POSITIVE_INFINITY);
+    call.arrival?.release();
+    call.arrival = undefined;
+    call.answer(status, body, this.initialGrantBytes, nowMs);
+    this.#context.kept.add(call, body.length, () => this.#forgetAnswer(call));
+    this.#outbox.queue(call);
+    this.#context.touch(this.#client);
+  }
+
+  /** The answer did not fit into what is kept: the id stays, a client that still asks is told OUTCOME_UNKNOWN. */
+  #forgetAnswer(call: ServerCall): void {
+    if (call.state !== 'answering') return;
+    // P-52
+    this.#forget(call);
+    this.#tellUnknown(call.callId);
+    this.#context.touch(this.#client);
+  }
+
+  #tellUnknown(callId: number): void {
+    this.#outbox.control(new CallFrame(this.#outbox, FRAME.unknown, callId, () => callId >= this.#floor));
+  }
+
+  /** Every byte of an answer was acknowledged. */
+  onDelivered(outgoing: Outgoing): void {
+    const call = outgoing as ServerCall;
+    if (call.state !== 'answering') return;
+    this.#context.kept.remove(call);
+    this.#forget(call);
+  }
+
+  /** The client takes more of an answer. */
+  onGrant(callId: number, limit: number): void {
+    const call = this.#calls.get(callId);
+    if (call === undefined || call.state !== 'answering' || limit <= call.message.granted) return;
+    call.message.granted = limit;
+    this.#outbox.queue(call);
+  }
+
+  // ---- never mind
+
+  onCancel(ranges: readonly (readonly [number, number])[]): void {
+    for (const [first, last] of ranges) {
+      for (const call of this.#callsIn(first, last)) {
+        // P-45, P-47
+        const executed = call.state === 'running' || call.state === 'answering' ? 'yes' : 'no';
+        this.#drop(call, 'cancelled');
+        this.#tellCancelled(executed, call.callId, call.callId);
+      }
+      // P-46: what has not come yet must not run when it comes: a tombstone for every id of the range.
+      const from = Math.max(first, this.#floor);
+      for (const [start, end] of this.#settled.gaps(from, last + 1)) {
+        this.#remember(start, end);
+        this.#tellCancelled('no', start, end - 1);
+      }
+    }
+  }
+
+  #callsIn(first: number, last: number): ServerCall[] {
+    if (last - first < this.#calls.size) {
+      const found: ServerCall[] = [];
+      for (let callId = first; callId <= last; callId++) {
+        const call = this.#calls.get(callId);
+        if (call !== undefined) found.push(call);
+      }
+      return found;
+    }
+    return [...this.#calls.values()].filter((call) => call.callId >= first && call.callId <= last);
+  }
+
+  #tellCancelled(executed: 'no' | 'yes', first: number, last: number): void {
+    if (this.#cancelledFrames[executed]?.add(first, last)) return;
+    const frame = new RangesFrame(this.#outbox, { executed });
+    frame.add(first, last);
+    this.#cancelledFrames[executed] = frame;
+    this.#outbox.control(frame);
+  }
+
+  /** Ends a call in any state: the handler is told, the rest of the answer is not sent. */
+  #drop(call: ServerCall, reason: 'cancelled' | 'deadline'): void {
+    switch (call.state) {
+      case 'running':
+        this.running--;
+        this.#context.emit({ type: 'request-cancelled', ref: this.#ref(call.callId), reason });
+        break;
+      case 'answering':
+        this.#context.stats.cancelSavedBytes += call.message.unsentBytes;
+        this.#context.kept.remove(call);
+        break;
+      case 'receiving':
+      case 'parked':
+        this.#context.stats.cancelSavedBytes += call.arrival?.message.remainingBytes ?? 0;
+        break;
+      case 'forgotten':
+        return;
+      default:
+        call.state satisfies never;
+    }
+    this.#forget(call);
+  }
+
+  /** From the tables; its id is remembered as settled. */
+  #forget(call: ServerCall): void {
+    call.apply('forget');
+    call.arrival?.release();
+    call.arrival = undefined;
+    this.#outbox.remove(call);
+    this.#setCallTimer(call, Number.POSITIVE_INFINITY);
+    if (this.#calls.delete(call.callId)) this.#context.load.calls--;
+    if (call.callId >= this.#floor) this.#remember(call.callId, call.callId + 1);
+  }
+
+  #remember(start: number, end: number): void {
+    this.#settled.add(start, end);
+    // P-54: everything up to the end of the lowest range counts as settled. Never the other way round.
+    while (this.#settled.rangeCount > this.#context.config.maxSettledRanges) {
+      const [lowest] = this.#settled.gaps(this.#floor, Number.MAX_SAFE_INTEGER);
+      if (lowest === undefined) return;
+      this.#settled.add(lowest[0], Math.min(lowest[1], end));
+    }
+  }
+
+  /** The client has settled everything below: nothing of it will be asked for again. */
+  raiseFloor(firstIncomplete: number): void {
+    // P-51
+    if (firstIncomplete <= this.#floor) return;
+    this.#floor = firstIncomplete;
+    this.#settled.removeBelow(firstIncomplete);
+    for (const call of this.#calls.values()) {
+      // Ascending but for reordering: far fewer are looked at than are there.
+      if (call.callId >= firstIncomplete) break;
+      this.#drop(call, 'cancelled');
+    }
+  }
+
+  onCallTimer(call: ServerCall, nowMs: number): void {
+    call.timerEntry = undefined;
+    if (call.state === 'receiving') {
+      // P-41
+      const waitUntilMs = this.#client.lastHeardMs + RECEIVE_TIMEOUT_MS;
+      if (nowMs < waitUntilMs) this.#setCallTimer(call, waitUntilMs);
+      else this.#refuse(call, { code: 'OVERLOADED', executed: 'no' }, nowMs);
+      return;
+    }
+    if (call.deadlineAtMs <= nowMs) {
+      // P-39
+      this.#drop(call, 'deadline');
+      return;
+    }
+    if (call.state !== 'running') return;
+    // P-37
+    if (!call.workingTold) {
+      call.workingTold = true;
+      this.#outbox.control(
+        new CallFrame(this.#outbox, FRAME.working, call.callId, () => call.state === 'running'),
+      );
+      this.#context.touch(this.#client);
+    }
+    this.#setCallTimer(call, call.deadlineAtMs);
+  }
+
+  #setCallTimer(call: ServerCall, atMs: number): void {
+    call.timerEntry = setTimer(this.#context.timers, call.timerEntry, call, atMs);
+  }
+
+  #ref(callId: number): RequestRef {
+    return { clientEpoch: this.#client.epoch, callId };
+  }
+
+  /** Ends every call; handlers are told. */
+  dispose(): void {
+    // P-56
+    for (const call of [...this.#calls.values()]) this.#drop(call, 'cancelled');
+  }
+}
