@@ -76,17 +76,18 @@ export class Intervals {
     if (this.#bounds.length > 0) this.removeBelow(this.#bounds[1]!);
   }
 
-  /** The parts of [start, end) that are not in the set, ascending, as pairs. */
-  gaps(start: number, end: number): [start: number, end: number][] {
+  /** The parts of [start, end) that are not in the set, ascending, as pairs; at most `limit` of them. */
+  gaps(start: number, end: number, limit: number = Number.POSITIVE_INFINITY): [start: number, end: number][] {
     const found: [number, number][] = [];
     let at = start;
     for (let i = this.#firstEndAtLeast(start + 1); i < this.#bounds.length && at < end; i += 2) {
+      if (found.length === limit) return found;
       const rangeStart = this.#bounds[i]!;
       if (rangeStart >= end) break;
       if (rangeStart > at) found.push([at, rangeStart]);
       at = Math.max(at, this.#bounds[i + 1]!);
     }
-    if (at < end) found.push([at, end]);
+    if (at < end && found.length < limit) found.push([at, end]);
     return found;
   }
 

@@ -5,6 +5,7 @@ import { Intervals } from '../base/intervals.ts';
 import { FRAME, STATUS } from '../wire/frame.ts';
 import { type ErrorBody, encodeErrorBody, parseRequest } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
+import { CallTable } from './call-table.ts';
 import { type EndpointContext, type Pollable, setTimer } from './context.ts';
 import { CallFrame, RangesFrame } from './control-frames.ts';
 import type { RequestRef } from './events.ts';
@@ -53,7 +54,7 @@ export class ServerCalls {
   readonly #context: ServerContext;
   readonly #client: CallingClient;
   readonly #outbox: Outbox;
-  readonly #calls = new Map<number, ServerCall>();
+  readonly #calls = new CallTable();
   /** Ids at or above the floor that were answered, cancelled, or must never run for another reason. */
   readonly #settled = new Intervals();
   #floor = 0;
@@ -86,7 +87,7 @@ export class ServerCalls {
 
   /** The client has shown that it is alive inside `session`: what waited for that runs. */
   onConfirmed(session: number, nowMs: number): void {
-    for (const call of [...this.#calls.values()]) {
+    for (const call of this.#calls.all()) {
       // Only what came by this session: another first datagram may have been a recording.
       if (call.state === 'parked' && call.parkedOn.includes(session)) this.#unpark(call, nowMs);
     }
@@ -111,7 +112,7 @@ export class ServerCalls {
     // P-57: twice the limit leaves room for refusals to be told; beyond that a client talks to itself.
     if (this.#isAbove(2)) return undefined;
     const call = new ServerCall(callId, total, this);
-    this.#calls.set(callId, call);
+    this.#calls.add(call);
     this.#context.load.calls++;
     if (total > config.maxMessageBytes) {
       this.#refuse(call, { code: 'TOO_LARGE', executed: 'no' }, nowMs);
@@ -263,7 +264,7 @@ export class ServerCalls {
 
   onCancel(ranges: readonly (readonly [number, number])[]): void {
     for (const [first, last] of ranges) {
-      for (const call of this.#callsIn(first, last)) {
+      for (const call of this.#calls.between(first, last)) {
         // P-45, P-47
         const executed = call.state === 'running' || call.state === 'answering' ? 'yes' : 'no';
         this.#drop(call, 'cancelled');
@@ -276,18 +277,6 @@ export class ServerCalls {
         this.#tellCancelled('no', start, end - 1);
       }
     }
-  }
-
-  #callsIn(first: number, last: number): ServerCall[] {
-    if (last - first < this.#calls.size) {
-      const found: ServerCall[] = [];
-      for (let callId = first; callId <= last; callId++) {
-        const call = this.#calls.get(callId);
-        if (call !== undefined) found.push(call);
-      }
-      return found;
-    }
-    return [...this.#calls.values()].filter((call) => call.callId >= first && call.callId <= last);
   }
 
   #tellCancelled(executed: 'no' | 'yes', first: number, last: number): void {
@@ -334,11 +323,11 @@ export class ServerCalls {
 
   #remember(start: number, end: number): void {
     this.#settled.add(start, end);
-    // P-54: everything up to the end of the lowest range counts as settled. Never the other way round.
+    // P-54: the lowest gap counts as settled. Never the other way round.
     while (this.#settled.rangeCount > this.#context.config.maxSettledRanges) {
-      const [lowest] = this.#settled.gaps(this.#floor, Number.MAX_SAFE_INTEGER);
+      const [lowest] = this.#settled.gaps(this.#floor, Number.MAX_SAFE_INTEGER, 1);
       if (lowest === undefined) return;
-      this.#settled.add(lowest[0], Math.min(lowest[1], end));
+      this.#settled.add(...lowest);
     }
   }
 
@@ -348,11 +337,7 @@ export class ServerCalls {
     if (firstIncomplete <= this.#floor) return;
     this.#floor = firstIncomplete;
     this.#settled.removeBelow(firstIncomplete);
-    for (const call of this.#calls.values()) {
-      // Ascending but for reordering: far fewer are looked at than are there.
-      if (call.callId >= firstIncomplete) break;
-      this.#drop(call, 'cancelled');
-    }
+    for (const call of this.#calls.between(0, firstIncomplete - 1)) this.#drop(call, 'cancelled');
   }
 
   onCallTimer(call: ServerCall, nowMs: number): void {
@@ -392,6 +377,6 @@ export class ServerCalls {
   /** Ends every call; handlers are told. */
   dispose(): void {
     // P-56
-    for (const call of [...this.#calls.values()]) this.#drop(call, 'cancelled');
+    for (const call of this.#calls.all()) this.#drop(call, 'cancelled');
   }
 }

@@ -41,6 +41,20 @@ describe('Intervals', () => {
     expect(intervals.total).toBe(2);
   });
 
+  test('gaps come lowest first, and no more than asked for', () => {
+    const intervals = new Intervals();
+    intervals.add(1, 3);
+    intervals.add(7, 9);
+    expect(intervals.gaps(0, 20)).toEqual([
+      [0, 1],
+      [3, 7],
+      [9, 20],
+    ]);
+    expect(intervals.gaps(2, 20, 1)).toEqual([[3, 7]]);
+    expect(intervals.gaps(8, 20, 1)).toEqual([[9, 20]]);
+    expect(intervals.gaps(0, 20, 0)).toEqual([]);
+  });
+
   test('highest ranges come highest first, and no more than asked for', () => {
     const intervals = new Intervals();
     for (const start of [0, 10, 20]) intervals.add(start, start + 1);

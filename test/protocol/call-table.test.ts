@@ -1,0 +1,33 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { CallTable } from '../../src/protocol/call-table.ts';
+import { ServerCall } from '../../src/protocol/server-call.ts';
+
+const OWNER = { onCallTimer: () => {} };
+
+test('finds the calls of a range of ids, in whatever order they came and went', () => {
+  const id = fc.nat(60);
+  fc.assert(
+    fc.property(fc.array(fc.record({ add: fc.boolean(), id })), id, id, (steps, first, last) => {
+      const table = new CallTable();
+      const model = new Map<number, ServerCall>();
+      for (const step of steps) {
+        if (!step.add) {
+          table.delete(step.id);
+          model.delete(step.id);
+        } else if (!model.has(step.id)) {
+          const call = new ServerCall(step.id, 1, OWNER);
+          table.add(call);
+          model.set(step.id, call);
+        }
+      }
+      const ascending = [...model.values()].sort((a, b) => a.callId - b.callId);
+      expect(table.size).toBe(model.size);
+      expect(table.get(first)).toBe(model.get(first));
+      expect(table.all()).toEqual(ascending);
+      expect(table.between(first, last)).toEqual(
+        ascending.filter(({ callId }) => callId >= first && callId <= last),
+      );
+    }),
+  );
+});
