@@ -3,60 +3,82 @@
 
 import type { ServerCall } from './server-call.ts';
 
-/** Calls by id. Ids come nearly ascending; finding a range of them is O(log n). */
+/** So many neighbouring ids stand in one block. */
+const BLOCK_IDS = 64;
+
+/** Calls by id. A range costs no more than the calls in it and a block at each end, however many there are. */
 export class CallTable {
-  readonly #byId = new Map<number, ServerCall>();
-  /** Ascending. */
-  readonly #ids: number[] = [];
+  /** By the number of the block; none is empty. */
+  readonly #blocks = new Map<number, Map<number, ServerCall>>();
+  /** Their numbers, ascending. */
+  readonly #order: number[] = [];
+  #size = 0;
 
   get size(): number {
-    return this.#byId.size;
+    return this.#size;
   }
 
   get(callId: number): ServerCall | undefined {
-    return this.#byId.get(callId);
+    return this.#blocks.get(blockOf(callId))?.get(callId);
   }
 
   /** The call's id must be new. */
   add(call: ServerCall): void {
-    this.#byId.set(call.callId, call);
-    const last = this.#ids.at(-1);
-    if (last === undefined || call.callId > last) this.#ids.push(call.callId);
-    else this.#ids.splice(this.#indexOf(call.callId), 0, call.callId);
+    const number = blockOf(call.callId);
+    let block = this.#blocks.get(number);
+    if (block === undefined) {
+      block = new Map();
+      this.#blocks.set(number, block);
+      this.#order.splice(this.#indexOf(number), 0, number);
+    }
+    block.set(call.callId, call);
+    this.#size++;
   }
 
   /** False when there is none. */
   delete(callId: number): boolean {
-    if (!this.#byId.delete(callId)) return false;
-    this.#ids.splice(this.#indexOf(callId), 1);
+    const number = blockOf(callId);
+    const block = this.#blocks.get(number);
+    if (block?.delete(callId) !== true) return false;
+    this.#size--;
+    if (block.size === 0) {
+      this.#blocks.delete(number);
+      this.#order.splice(this.#indexOf(number), 1);
+    }
     return true;
   }
 
-  /** The calls with ids from `first` to `last`, both included, ascending; a copy. */
+  /** The calls with ids from `first` to `last`, both included, nearly ascending; a copy. */
   between(first: number, last: number): ServerCall[] {
     const found: ServerCall[] = [];
-    for (let index = this.#indexOf(first); index < this.#ids.length; index++) {
-      const callId = this.#ids[index]!;
-      if (callId > last) break;
-      found.push(this.#byId.get(callId)!);
+    for (let index = this.#indexOf(blockOf(first)); index < this.#order.length; index++) {
+      const number = this.#order[index]!;
+      if (number * BLOCK_IDS > last) break;
+      for (const call of this.#blocks.get(number)!.values()) {
+        if (call.callId >= first && call.callId <= last) found.push(call);
+      }
     }
     return found;
   }
 
-  /** All of them, ascending; a copy. */
+  /** All of them, nearly ascending; a copy. */
   all(): ServerCall[] {
     return this.between(0, Number.MAX_SAFE_INTEGER);
   }
 
-  /** Where the first id that is not below `callId` stands. */
-  #indexOf(callId: number): number {
+  /** Where the first block that is not below `number` stands. */
+  #indexOf(number: number): number {
     let low = 0;
-    let high = this.#ids.length;
+    let high = this.#order.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#ids[middle]! < callId) low = middle + 1;
+      if (this.#order[middle]! < number) low = middle + 1;
       else high = middle;
     }
     return low;
   }
+}
+
+function blockOf(callId: number): number {
+  return Math.floor(callId / BLOCK_IDS);
 }
