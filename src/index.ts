@@ -1,10 +1,23 @@
 // The transport's public API.
 
+export type { CallLimits, CallReport, PeerReport, TimeLimitBasis } from './base/call-report.ts';
 export type { Clock, Timer } from './base/clock.ts';
 export type { ErrorDetail, Executed, RpcErrorCode } from './base/error-code.ts';
 export { createEndpoint, type EndpointOptions } from './datagram/create-endpoint.ts';
 export { createTcpEndpoint, type TcpEndpointOptions } from './tcp/create-tcp-endpoint.ts';
+export type {
+  CallEndMessage,
+  CallName,
+  CallOverdueMessage,
+  CallStartMessage,
+  DatagramMessage,
+  PeerHealthMessage,
+  RequestEndMessage,
+  RequestName,
+  RequestStartMessage,
+} from './transport/diagnostics.ts';
 export { RpcError, type RpcErrorInfo } from './transport/error.ts';
+export { explain } from './transport/explain.ts';
 export {
   expectedOf,
   GatherError,
