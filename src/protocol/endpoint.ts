@@ -367,7 +367,7 @@ export class Endpoint {
     // P-32
     if (requestBytes > maxMessageBytes) return { limit: 'maxMessageBytes', max: maxMessageBytes };
     // P-74
-    if (peer.outstandingCalls >= maxCallsPerPeer) return { limit: 'maxCallsPerPeer', max: maxCallsPerPeer };
+    if (peer.calls.size >= maxCallsPerPeer) return { limit: 'maxCallsPerPeer', max: maxCallsPerPeer };
     if (this.#callOwners.size >= maxClientCalls) return { limit: 'maxClientCalls', max: maxClientCalls };
     if (this.#queuedBytes + requestBytes > maxQueuedBytes) {
       return { limit: 'maxQueuedBytes', max: maxQueuedBytes };
@@ -381,7 +381,7 @@ export class Endpoint {
     if (peer === undefined) return false;
     this.#forgetCall(callId);
     this.#context.observer?.callCancelled(callId);
-    return peer.cancel(callId, nowMs);
+    return peer.calls.cancel(callId, nowMs);
   }
 
   /** A handler's result; ignored when nobody waits for it any more. */
@@ -491,7 +491,7 @@ export class Endpoint {
 
   #forgetOneServer(): void {
     for (const [key, peer] of this.#clients) {
-      if (peer.outstandingCalls > 0) continue;
+      if (peer.calls.size > 0) continue;
       peer.dispose();
       this.#clients.delete(key);
       return;

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { RpcError } from '../../src/transport/error.ts';
-import { type Adapter, Gate, pass, type World } from './world.ts';
+import { type Adapter, CALLS_MAX, Gate, pass, type World } from './world.ts';
 
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -276,7 +276,7 @@ export function describeCalls(adapter: Adapter): void {
         await pass(world, 100);
         gate.open();
         const refused = (await settled).filter((one) => one.status === 'rejected');
-        expect(refused.length).toBe(5000 - 4096);
+        expect(refused.length).toBe(5000 - CALLS_MAX);
         for (const { reason } of refused) {
           expect(reason).toMatchObject({ code: 'OVERLOADED', executed: 'no', retryable: true });
         }

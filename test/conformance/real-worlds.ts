@@ -7,7 +7,7 @@ import { createTcpEndpoint } from '../../src/tcp/create-tcp-endpoint.ts';
 import { parsePeerAddress } from '../../src/transport/address.ts';
 import type { Peer, Transport } from '../../src/transport/transport.ts';
 import { openDatagramRelay, openStreamRelay, type Relay } from './relays.ts';
-import type { Adapter, Capabilities, World } from './world.ts';
+import { type Adapter, CALLS_MAX, type Capabilities, type World } from './world.ts';
 
 /** How a real world is made. */
 interface RealKind {
@@ -18,7 +18,10 @@ interface RealKind {
 export const realDatagrams: Adapter = realAdapter(
   'datagrams on real sockets',
   { silence: { by: 'evidence' }, lossDelays: 'message', exactTime: false },
-  { open: (port) => createEndpoint({ host: '127.0.0.1', port }), openRelay: openDatagramRelay },
+  {
+    open: (port) => createEndpoint({ host: '127.0.0.1', port, config: { maxCallsPerPeer: CALLS_MAX } }),
+    openRelay: openDatagramRelay,
+  },
 );
 
 /** The limits are those of src/tcp/config.ts for the real world, made small for a test. */

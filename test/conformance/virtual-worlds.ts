@@ -10,7 +10,7 @@ import { DEFAULT_TCP_CONFIG } from '../../src/tcp/config.ts';
 import { TcpTransport } from '../../src/tcp/tcp-transport.ts';
 import type { Peer, Transport } from '../../src/transport/transport.ts';
 import { FakeStreams } from '../tcp/fake-streams.ts';
-import type { Adapter, Capabilities, World } from './world.ts';
+import { type Adapter, CALLS_MAX, type Capabilities, type World } from './world.ts';
 
 const SERVER = '10.0.0.1';
 const CLIENT = '10.0.0.2';
@@ -40,7 +40,13 @@ export const simulatedDatagrams: Adapter = virtualAdapter(
         return network.openSockets;
       },
       open: (host, port) =>
-        openSimTransport({ network, host, port, random: random.fork(`process ${opened++}`) }),
+        openSimTransport({
+          network,
+          host,
+          port,
+          random: random.fork(`process ${opened++}`),
+          config: { maxCallsPerPeer: CALLS_MAX },
+        }),
       silence: () => network.partition([CLIENT], [SERVER]),
       hear: () => network.heal(),
       loseNext: () => {

@@ -4,6 +4,9 @@
 import type { Clock } from '../../src/base/clock.ts';
 import type { Peer, Transport } from '../../src/transport/transport.ts';
 
+/** Calls that may be outstanding to one peer in each world: what TCP has by default; datagrams allow more. */
+export const CALLS_MAX = 4096;
+
 /** One client, one server, and what is between them. */
 export interface World {
   readonly clock: Clock;

@@ -1,0 +1,257 @@
+// The calls to one peer: what is outstanding, what its answers do, and how each call settles, exactly once.
+// Sessions, handshakes and health are client-peer.ts.
+
+import type { PeerReport } from '../base/call-report.ts';
+import type { Executed, RpcErrorCode } from '../base/error-code.ts';
+import type { ResponseTimes } from '../base/response-times.ts';
+import { STATUS } from '../wire/frame.ts';
+import { type ErrorBody, parseErrorBody } from '../wire/message.ts';
+import { Arrival } from './arrival.ts';
+import { type CallRequest, ClientCall, type ClientCallOwner } from './client-call.ts';
+import { type EndpointContext, type Pollable, setTimer } from './context.ts';
+import { RangesFrame } from './control-frames.ts';
+import { reportOfCall } from './failed-call.ts';
+import type { Outbox } from './outbox.ts';
+
+/** The peer that is called. */
+export interface CalledPeer extends Pollable {
+  readonly responseTimes: ResponseTimes;
+  /** What explains a call that fails now. */
+  report(nowMs: number): PeerReport;
+}
+
+/** A piece of an answer as its frame has it. */
+export interface AnswerPiece {
+  readonly callId: number;
+  readonly offset: number;
+  readonly total: number;
+  readonly data: Uint8Array;
+}
+
+/** The table of outstanding calls to one peer. */
+export class ClientCalls implements ClientCallOwner {
+  /** {@link MemoryBudget}'s account. */
+  reassemblyBytes = 0;
+  /** How much of a request the peer takes before it grants more. */
+  initialGrantBytes: number;
+  readonly #context: EndpointContext;
+  readonly #peer: CalledPeer;
+  readonly #outbox: Outbox;
+  readonly #calls = new Map<number, ClientCall>();
+  #cancelFrame: RangesFrame | undefined;
+
+  constructor(context: EndpointContext, peer: CalledPeer, outbox: Outbox) {
+    this.#context = context;
+    this.#peer = peer;
+    this.#outbox = outbox;
+    this.initialGrantBytes = context.config.initialGrantBytes;
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  get firstIncomplete(): number {
+    const [first] = this.#calls.keys();
+    return first ?? 0;
+  }
+
+  start(request: CallRequest, nowMs: number): void {
+    const call = new ClientCall(request, this, this.initialGrantBytes, nowMs);
+    this.#calls.set(request.callId, call);
+    call.timerEntry = setTimer(this.#context.timers, undefined, call, call.wakeAtMs);
+    this.#outbox.queue(call);
+    this.#context.touch(this.#peer);
+  }
+
+  /** Never mind: true when the call was outstanding. Nothing of it is sent any more but, where needed, one CANCEL. */
+  cancel(callId: number, nowMs: number): boolean {
+    const call = this.#calls.get(callId);
+    if (call === undefined) return false;
+    this.#context.stats.callsCancelled++;
+    this.#recordAtLeast(call, nowMs);
+    this.#settle(call, true);
+    return true;
+  }
+
+  onCallTimer(call: ClientCall, nowMs: number): void {
+    const { request } = call;
+    if (request.deadlineAtMs <= nowMs) {
+      this.#recordAtLeast(call, nowMs);
+      // P-40
+      this.#fail(call, { code: 'DEADLINE_EXCEEDED', executed: executedSoFar(call) }, true, nowMs);
+      return;
+    }
+    if (!call.overdueTold && request.overdueAtMs <= nowMs) {
+      call.overdueTold = true;
+      this.#context.emit({ type: 'overdue', callId: request.callId, afterMs: nowMs - call.startedAtMs });
+    }
+    call.timerEntry = setTimer(this.#context.timers, undefined, call, call.wakeAtMs);
+  }
+
+  // ---- what the peer says
+
+  /** The first piece says how the call ended there, and how long its handler held it. */
+  onAnswerStart(callId: number, status: number, heldUs: number): void {
+    const call = this.#calls.get(callId);
+    if (call === undefined) return;
+    call.answerStatus = status;
+    call.heldUs = heldUs;
+  }
+
+  /** False when it contradicts what came before, or is more than a message may be. */
+  onAnswerPiece({ callId, offset, total, data }: AnswerPiece, nowMs: number): boolean {
+    // P-36, P-48
+    const call = this.#calls.get(callId);
+    if (call === undefined) return true;
+    const { config } = this.#context;
+    if (total > config.maxMessageBytes) {
+      this.#fail(call, { code: 'TOO_LARGE', executed: 'yes' }, true, nowMs);
+      return false;
+    }
+    call.answer ??= Arrival.begin(this.#context, this, this.#outbox, call.request.callId, total, data.length);
+    if (call.answer === undefined) {
+      this.#fail(call, { code: 'OVERLOADED', executed: 'yes' }, true, nowMs);
+      return true;
+    }
+    call.apply('answer-piece');
+    const outcome = call.answer.add(offset, total, data);
+    if (outcome === 'contradiction') return false;
+    if (outcome === 'complete') this.#onAnswer(call, call.answer.message.bytes, nowMs);
+    return true;
+  }
+
+  #onAnswer(call: ClientCall, body: Uint8Array, nowMs: number): void {
+    const { callId, method, sizeBytes } = call.request;
+    const { stats } = this.#context;
+    if (call.answerStatus === STATUS.ok) {
+      const elapsedMs = nowMs - (call.firstSentAtMs ?? call.startedAtMs);
+      this.#peer.responseTimes.record(method, sizeBytes, elapsedMs, nowMs);
+      stats.callsAnswered++;
+      this.#settle(call, false);
+      this.#context.emit({ type: 'answered', callId, ok: true, body });
+      return;
+    }
+    this.#fail(call, parseErrorBody(body), false, nowMs);
+  }
+
+  /** The peer takes more of a request. */
+  onGrant(callId: number, limit: number): void {
+    const call = this.#calls.get(callId);
+    if (call === undefined || limit <= call.message.granted) return;
+    call.message.granted = limit;
+    this.#outbox.queue(call);
+  }
+
+  /** The peer has heard of so many cancels. */
+  onCancelled(count: number, executed: 'no' | 'yes'): void {
+    const { stats } = this.#context;
+    if (executed === 'yes') stats.cancelledExecuted += count;
+    else stats.cancelledNotExecuted += count;
+  }
+
+  /** The handler is at work. */
+  onWorking(callId: number): void {
+    this.#calls.get(callId)?.onWorking();
+  }
+
+  /** The peer cannot say what became of the call. */
+  onUnknown(callId: number, nowMs: number): void {
+    const call = this.#calls.get(callId);
+    // P-53
+    if (call !== undefined) this.#fail(call, { code: 'OUTCOME_UNKNOWN', executed: 'unknown' }, false, nowMs);
+  }
+
+  /** A session has begun with a peer that takes so much of every request unasked. */
+  grantAll(limit: number): void {
+    this.initialGrantBytes = limit;
+    for (const callId of this.#calls.keys()) this.onGrant(callId, limit);
+  }
+
+  // ---- the life of a call
+
+  /** Every call fails for one reason; returns how many. `tellPeer`: it may be there, and at work. */
+  failAll(code: RpcErrorCode, tellPeer: boolean, nowMs: number): number {
+    const calls = [...this.#calls.values()];
+    const peer = this.#peer.report(nowMs);
+    for (const call of calls)
+      this.#fail(call, { code, executed: executedSoFar(call) }, tellPeer, nowMs, peer);
+    if (!tellPeer) this.#forgetCancels();
+    return calls.length;
+  }
+
+  /** The peer is gone, or another: it never heard of what was to be cancelled. */
+  #forgetCancels(): void {
+    if (this.#cancelFrame !== undefined) this.#cancelFrame.obsolete = true;
+  }
+
+  /** `peer`: what is known of it, when several calls fail for one reason. */
+  #fail(
+    call: ClientCall,
+    error: ErrorBody,
+    tellPeer: boolean,
+    nowMs: number,
+    peer: PeerReport = this.#peer.report(nowMs),
+  ): void {
+    const report = reportOfCall(call, peer, nowMs);
+    this.#context.stats.callsFailed++;
+    this.#settle(call, tellPeer);
+    this.#context.emit({ type: 'failed', callId: call.request.callId, ...error, report });
+  }
+
+  /** Takes a call out of every table and queue; `tellPeer`: the peer may be working on it for nothing. */
+  #settle(call: ClientCall, tellPeer: boolean): void {
+    const { callId } = call.request;
+    const known = call.state !== 'queued';
+    if (tellPeer) {
+      this.#context.stats.cancelSavedBytes +=
+        call.message.unsentBytes + (call.answer?.message.remainingBytes ?? 0);
+    }
+    call.apply('settle');
+    this.#calls.delete(callId);
+    this.#outbox.remove(call);
+    call.answer?.release();
+    call.timerEntry = setTimer(this.#context.timers, call.timerEntry, call, Number.POSITIVE_INFINITY);
+    // P-43
+    if (tellPeer && known) this.#queueCancel(callId);
+    this.#context.touch(this.#peer);
+  }
+
+  #queueCancel(callId: number): void {
+    // P-44
+    if (this.#cancelFrame?.add(callId, callId)) return;
+    this.#cancelFrame = new RangesFrame(this.#outbox, 'cancel');
+    this.#cancelFrame.add(callId, callId);
+    this.#outbox.control(this.#cancelFrame);
+  }
+
+  #recordAtLeast(call: ClientCall, nowMs: number): void {
+    if (call.firstSentAtMs === undefined) return;
+    const { method, sizeBytes } = call.request;
+    this.#peer.responseTimes.recordAtLeast(method, sizeBytes, nowMs - call.firstSentAtMs, nowMs);
+  }
+
+  /** The peer has lost what it knew of us: what cannot have run is sent again, what may be repeated too. */
+  onRestart(nowMs: number): void {
+    this.#forgetCancels();
+    for (const call of [...this.#calls.values()]) {
+      if (call.state === 'queued') continue;
+      // P-28
+      if (call.state !== 'sending' && !call.request.idempotent) {
+        this.#fail(call, { code: 'OUTCOME_UNKNOWN', executed: 'unknown' }, false, nowMs);
+        continue;
+      }
+      call.apply('restart');
+      call.answer?.release();
+      call.answer = undefined;
+      call.message.restart(this.initialGrantBytes);
+      this.#outbox.remove(call);
+      this.#outbox.queue(call);
+    }
+  }
+}
+
+/** What can be said of an unanswered call: a request that never left whole cannot have run. */
+function executedSoFar(call: ClientCall): Executed {
+  return call.state === 'queued' || call.state === 'sending' ? 'no' : 'unknown';
+}

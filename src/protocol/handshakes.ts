@@ -1,0 +1,195 @@
+// Handshakes with one peer: first datagrams, each an attempt with a session id of its own, until one is answered.
+// What they carry comes from the peer's outbox and goes back there when no answer comes in time.
+
+import type { Initiation, Opened, SessionKeys } from '../session/protection.ts';
+import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
+import { FRAME, writeHello } from '../wire/frame.ts';
+import type { EndpointContext, Pollable } from './context.ts';
+import type { Transmit } from './link.ts';
+import type { Outbox } from './outbox.ts';
+import { PacketBuilder } from './packet-builder.ts';
+import type { Path } from './path.ts';
+import type { SentItem } from './sent-packets.ts';
+import type { AttemptInput } from './session-table.ts';
+
+/** A first datagram that waits for its answer. */
+export interface Attempt {
+  readonly localSession: number;
+  readonly initiation: Initiation;
+  readonly sentAtMs: number;
+  readonly sizeBytes: number;
+  readonly items: readonly SentItem[];
+  /** Its items have been queued again because no answer came in time. */
+  requeued: boolean;
+}
+
+/** An attempt and the session that its answer has made. */
+export interface CompletedAttempt {
+  readonly attempt: Attempt;
+  readonly opened: Opened;
+  readonly keys: SessionKeys;
+}
+
+/** Handshakes remembered at once: an answer to an older one than these is ignored. */
+const MAX_ATTEMPTS = 8;
+
+const ATTEMPT_BACKOFF = 1.5;
+
+/** The handshakes of one peer. */
+export class Handshakes {
+  /** Timeouts in a row without any sign of life. */
+  unanswered = 0;
+  readonly #context: EndpointContext;
+  readonly #peer: Pollable & AttemptInput;
+  readonly #path: Path;
+  readonly #outbox: Outbox;
+  /** What the peer remembers us by. One for each peer: a server behind two addresses sees two clients. */
+  readonly #epoch: number;
+  #attempts: Attempt[] = [];
+  /** To be sent; a repeated one goes twice, because three losses in a row must not look like silence. */
+  #wanted = 0;
+  #timeoutAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(context: EndpointContext, peer: Pollable & AttemptInput, path: Path, outbox: Outbox) {
+    this.#context = context;
+    this.#peer = peer;
+    this.#path = path;
+    this.#outbox = outbox;
+    // P-22
+    this.#epoch = context.freshId();
+  }
+
+  /** When {@link onTimer} has something to do. */
+  get timerAtMs(): number {
+    return this.#timeoutAtMs;
+  }
+
+  /** Begins one, or repeats it, unless one still waits for its answer. */
+  want(nowMs: number): void {
+    const waiting = this.#timeoutAtMs !== Number.POSITIVE_INFINITY && nowMs < this.#timeoutAtMs;
+    if (waiting) return;
+    this.#wanted = this.unanswered > 0 ? 2 : 1;
+    this.#context.touch(this.#peer);
+  }
+
+  /** A single question to a peer that is silent. */
+  wantOne(): void {
+    this.#wanted = 1;
+  }
+
+  /** Without a session, what is to be sent asks for one. */
+  wantForOutbox(nowMs: number): void {
+    if (this.#wanted > 0 || this.#timeoutAtMs !== Number.POSITIVE_INFINITY) return;
+    // Attempts may be left over from calls that were cancelled; who calls now needs a new one. What is left to
+    // be said to a peer without calls is worth one only.
+    if (this.#outbox.hasMessages || (this.#outbox.hasControl && this.#attempts.length === 0))
+      this.want(nowMs);
+  }
+
+  /** The next first datagram. `peerEpoch`: the peer's incarnation, 0 when not known. */
+  poll(peerEpoch: number, nowMs: number): Transmit | undefined {
+    if (this.#wanted === 0) return undefined;
+    this.#wanted--;
+    return this.#sendInit(peerEpoch, nowMs);
+  }
+
+  #sendInit(peerEpoch: number, nowMs: number): Transmit {
+    const { slab, protection, config, sessions } = this.#context;
+    const localSession = this.#context.freshId();
+    const initiation = protection.initiate(localSession);
+    const packet = new PacketBuilder(
+      slab.take(MIN_DATAGRAM_BYTES),
+      initiation.headerBytes,
+      initiation.trailerBytes,
+    );
+    packet.at = writeHello(packet.buffer, packet.at, {
+      epoch: this.#epoch,
+      // P-24
+      knownEpoch: peerEpoch,
+      maxDatagramBytes: config.maxDatagramBytes,
+      initialGrantBytes: config.initialGrantBytes,
+    });
+    this.#outbox.fillControl(packet);
+    // P-20
+    this.#outbox.fillMessages(packet, nowMs);
+    if (packet.items.length === 0) packet.buffer[packet.at++] = FRAME.ping;
+    // Padded, so that three times its size lets the server answer in one round trip.
+    packet.padTo(packet.limit);
+    this.#context.observer?.packetSent({
+      peer: this.#path.address,
+      session: localSession,
+      role: 'client',
+      kind: 'init',
+      packetNumber: 0,
+      sizeBytes: packet.buffer.length,
+      frames: packet.buffer.subarray(initiation.headerBytes, packet.at),
+    });
+    const bytes = initiation.seal(packet.buffer, packet.at);
+    slab.commit(bytes.length);
+    const attempt: Attempt = {
+      localSession,
+      initiation,
+      sentAtMs: nowMs,
+      sizeBytes: bytes.length,
+      items: packet.items,
+      requeued: false,
+    };
+    this.#attempts.push(attempt);
+    while (this.#attempts.length > MAX_ATTEMPTS) this.#drop(this.#attempts.shift()!);
+    sessions.addAttempt(localSession, this.#peer);
+    this.#timeoutAtMs = nowMs + this.#timeoutMs();
+    return { to: this.#path.address, bytes };
+  }
+
+  #timeoutMs(): number {
+    const { config, jitter } = this.#context;
+    const { rtt } = this.#path;
+    const base = rtt.sampled
+      ? rtt.probeTimeoutMs(config.granularityMs, config.maxAckDelayMs)
+      : config.initialRttMs;
+    const repeats = Math.min(this.unanswered, MAX_ATTEMPTS);
+    // P-29
+    return base * ATTEMPT_BACKOFF ** repeats * (repeats === 0 ? 1 : 1 + 0.1 * jitter());
+  }
+
+  /** The session that a RESP to one of the attempts makes; `undefined` when it answers none of them. */
+  complete(localSession: number, remoteSession: number, datagram: Uint8Array): CompletedAttempt | undefined {
+    const attempt = this.#attempts.find((candidate) => candidate.localSession === localSession);
+    const completed = attempt?.initiation.complete(datagram, remoteSession);
+    return attempt && completed && { attempt, ...completed };
+  }
+
+  /** A session is there, or the peer is silent: gives up all attempts but the one that was answered. */
+  end(answered?: Attempt): void {
+    // P-27
+    for (const attempt of this.#attempts) if (attempt !== answered) this.#drop(attempt);
+    this.#attempts = [];
+    this.#wanted = 0;
+    this.#timeoutAtMs = Number.POSITIVE_INFINITY;
+  }
+
+  #drop(attempt: Attempt): void {
+    this.#context.sessions.delete(attempt.localSession);
+    requeue(attempt);
+  }
+
+  /** `hasCalls`: somebody waits for an answer, so that it is tried again. */
+  onTimer(hasCalls: boolean, nowMs: number): void {
+    if (this.#timeoutAtMs > nowMs) return;
+    this.unanswered++;
+    this.#timeoutAtMs = Number.POSITIVE_INFINITY;
+    for (const attempt of this.#attempts) requeue(attempt);
+    if (hasCalls) this.want(nowMs);
+  }
+
+  /** Our own process was held up: what ran out meanwhile starts again from now. */
+  forgiveStall(nowMs: number): void {
+    if (this.#timeoutAtMs <= nowMs) this.#timeoutAtMs = nowMs + this.#timeoutMs();
+  }
+}
+
+function requeue(attempt: Attempt): void {
+  if (attempt.requeued) return;
+  attempt.requeued = true;
+  for (const item of attempt.items) item.onLost();
+}
