@@ -14,8 +14,7 @@ const LINES_MAX = 500;
 
 /** Files that tell two stories still, and may only become shorter. */
 const STILL_LONGER: Readonly<Record<string, number>> = {
-  'protocol/client-peer.ts': 620,
-  'protocol/server-peer.ts': 610,
+  'protocol/endpoint.ts': 530,
 };
 
 /** What is written on one machine for that machine, and hosts that packages come from. */
