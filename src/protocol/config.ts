@@ -17,6 +17,8 @@ export interface ProtocolConfig {
   readonly ackEveryPackets: number;
   /** Ranges in one ACK; enough for 64 holes. */
   readonly maxAckRanges: number;
+  /** What decides how much may be under way: cubic.ts or bbr.ts. */
+  readonly congestion: 'cubic' | 'bbr';
   /** Probe timeouts in a row that make persistent congestion (RFC 9002, 7.6). */
   readonly persistentCongestionThreshold: number;
   /** Longest distance of two probe timeouts, unless the round trip needs more: a peer that is gone becomes silent
@@ -76,6 +78,7 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   maxAckDelayMs: 5,
   ackEveryPackets: 2,
   maxAckRanges: 64,
+  congestion: 'cubic',
   persistentCongestionThreshold: 3,
   maxProbeDistanceMs: 500,
   silentAfterProbes: 3,

@@ -1,5 +1,5 @@
 // How many bytes may be under way on one path: the seam between loss recovery, which knows what was sent,
-// acknowledged and lost, and the algorithms that decide (cubic.ts; others later). Pacing out what the window
+// acknowledged and lost, and the algorithms that decide (cubic.ts, bbr.ts). Pacing out what the window
 // allows is pacer.ts.
 
 /** Round-trip times of a path, as RFC 9002 section 5 keeps them. */
@@ -49,6 +49,8 @@ export interface CongestionController {
   pacingBytesPerMs(rtt: RoundTrips): number;
   /** A packet was sent; `inFlightBytes` includes it. */
   onSent(nowMs: number, sentBytes: number, inFlightBytes: number): void;
+  /** Nothing more waits to be sent, though window and pacing would allow it. Told again whenever it is so. */
+  onAppLimited(inFlightBytes: number): void;
   onAcked(event: AckedEvent): void;
   onLost(event: LostEvent): void;
   /** Everything sent over three probe timeouts was lost (RFC 9002 section 7.6); comes after its `onLost`. */

@@ -82,6 +82,9 @@ export class CubicController implements CongestionController {
     this.#lastAckedMs = nowMs;
   }
 
+  /** {@link AckedEvent.appLimited} is all that CUBIC wants to know of it. */
+  onAppLimited(): void {}
+
   onAcked(event: AckedEvent): void {
     const sinceLastMs = event.nowMs - this.#lastAckedMs;
     this.#lastAckedMs = event.nowMs;

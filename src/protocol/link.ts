@@ -303,7 +303,11 @@ export class Link {
   /** Room for a datagram with message data: 0 when window, pacing or the peer's address forbid it. */
   #dataAllowedBytes(nowMs: number): number {
     this.#pacedAtMs = Number.POSITIVE_INFINITY;
-    if (this.#quiet || !this.#outbox.hasMessages) return 0;
+    if (this.#quiet) return 0;
+    if (!this.#outbox.hasMessages) {
+      this.path.congestion.onAppLimited(this.sent.bytesInFlight);
+      return 0;
+    }
     const { datagramBytes, congestion, pacer, rtt, sendAllowanceBytes } = this.path;
     if (sendAllowanceBytes < MIN_DATAGRAM_BYTES) return 0;
     if (this.#probesAllowed > 0) return MIN_DATAGRAM_BYTES;

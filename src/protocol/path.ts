@@ -3,6 +3,7 @@
 
 import { RttEstimator } from '../base/rtt.ts';
 import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
+import { BbrController } from './bbr.ts';
 import type { ProtocolConfig } from './config.ts';
 import type { CongestionController } from './congestion.ts';
 import { CubicController } from './cubic.ts';
@@ -47,10 +48,14 @@ export class Path {
   /** Bytes that may yet be sent to an address that has not answered; Infinity once it has. */
   #sendAllowance = Number.POSITIVE_INFINITY;
 
-  constructor(address: PathAddress, config: ProtocolConfig) {
+  /** `random`, in [0, 1), is for the congestion controller: flows must not probe in step. */
+  constructor(address: PathAddress, config: ProtocolConfig, random: () => number = () => 0.5) {
     this.address = address;
     this.rtt = new RttEstimator(config.initialRttMs);
-    this.congestion = new CubicController();
+    this.congestion =
+      config.congestion === 'bbr'
+        ? new BbrController(MIN_DATAGRAM_BYTES, random)
+        : new CubicController(MIN_DATAGRAM_BYTES);
     this.pacer = new Pacer();
   }
 

@@ -39,7 +39,7 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     this.epoch = epoch;
     // P-23
     this.incarnation = context.freshId();
-    this.path = new Path(address, context.config);
+    this.path = new Path(address, context.config, context.jitter);
     this.path.distrust();
     this.#ceilingBytes = ceilingBytes;
     this.#outbox = new Outbox((outgoing) => this.calls.onDelivered(outgoing));

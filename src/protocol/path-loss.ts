@@ -1,0 +1,68 @@
+// What a path loses however slowly we send, as a radio link does: loss up to that is no sign of congestion.
+
+/**
+ * Learns from packets that were sent below the known bandwidth, and acknowledged without delay. There is no
+ * congestion of ours in those; what is lost of them is lost anyhow. All counts in packets.
+ */
+export class PathLoss {
+  #sent = 0;
+  #lost = 0;
+  #slowFromMs = Number.POSITIVE_INFINITY;
+  #slowUntilMs = Number.POSITIVE_INFINITY;
+  #calm = false;
+
+  /** As a part of what is sent; 0 until something was learnt. */
+  get rate(): number {
+    return this.#sent < EVIDENCE_MIN ? 0 : Math.min(this.#lost / this.#sent, RATE_MAX);
+  }
+
+  /** From now on packets are sent slowly, or not. */
+  setSlow(nowMs: number, slow: boolean): void {
+    if (!slow) {
+      this.#slowUntilMs = Math.min(this.#slowUntilMs, nowMs);
+    } else if (
+      this.#slowUntilMs < Number.POSITIVE_INFINITY ||
+      this.#slowFromMs === Number.POSITIVE_INFINITY
+    ) {
+      this.#slowFromMs = nowMs;
+      this.#slowUntilMs = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** `calm`: the round trip of the newest shows no queue. */
+  onAcked(packets: number, largestSentAtMs: number, calm: boolean): void {
+    this.#calm = calm;
+    if (calm && this.#wasSlow(largestSentAtMs)) this.#learn(packets, 0);
+  }
+
+  onLost(packets: number, largestSentAtMs: number): void {
+    if (this.#calm && this.#wasSlow(largestSentAtMs)) this.#learn(packets, packets);
+  }
+
+  /** Whether so many lost of `sent` are more than this path's loss, what is `tolerated` beyond it, and chance. */
+  isExceeded(lost: number, sent: number, tolerated: number): boolean {
+    const { rate } = this;
+    const chance = 2 * Math.sqrt(sent * rate * (1 - rate));
+    return lost >= LOST_MIN && lost > sent * (rate + tolerated) + chance;
+  }
+
+  #wasSlow(sentAtMs: number): boolean {
+    return sentAtMs >= this.#slowFromMs && sentAtMs <= this.#slowUntilMs;
+  }
+
+  #learn(sent: number, lost: number): void {
+    this.#sent += sent;
+    this.#lost += lost;
+    if (this.#sent <= EVIDENCE_MAX) return;
+    this.#sent /= 2;
+    this.#lost /= 2;
+  }
+}
+
+/** Less than this is no evidence; more than this and older is forgotten by halves. */
+const EVIDENCE_MIN = 20;
+const EVIDENCE_MAX = 2000;
+/** What a path loses beyond this is not compensated for. */
+const RATE_MAX = 0.3;
+/** Fewer lost packets than this prove nothing, however few were sent. */
+const LOST_MIN = 2;
