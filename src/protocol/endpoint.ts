@@ -37,6 +37,7 @@ import type { PeerHealth } from './health.ts';
 import { KeptAnswers } from './kept-answers.ts';
 import type { Transmit } from './link.ts';
 import type { EndpointObserver } from './observer.ts';
+import { OutstandingCalls } from './outstanding-calls.ts';
 import { Slab } from './packet-builder.ts';
 import { formatAddress, type PathAddress } from './path.ts';
 import type { ServerContext } from './server-calls.ts';
@@ -74,7 +75,7 @@ export class Endpoint {
   readonly #options: EndpointOptions;
   readonly #clients = new Map<string, ClientPeer>();
   readonly #servers = new Map<number, ServerPeer>();
-  readonly #callOwners = new Map<number, ClientPeer>();
+  readonly #outstanding: OutstandingCalls;
   readonly #methods = new Map<string, { readonly earlySafe: boolean }>();
   readonly #sessions = new SessionTable();
   readonly #timers = new Heap<TimerTarget>();
@@ -84,12 +85,11 @@ export class Endpoint {
   /** Answers to datagrams of nobody's session; bounded. */
   readonly #stateless: Transmit[] = [];
   #nextCallId = 1;
-  #queuedBytes = 0;
-  readonly #callBytes = new Map<number, number>();
 
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.config = { ...DEFAULT_CONFIG, ...options.config };
+    this.#outstanding = new OutstandingCalls(this.config);
     const { random } = options;
     const freshId = (): number => {
       for (;;) {
@@ -327,7 +327,7 @@ export class Endpoint {
     const peer = this.#clientPeer(to);
     const sizeBytes = bytes.length + call.expectedBytes;
     const limits = limitsOf(call, peer.responseTimes.limits(call.method, sizeBytes, nowMs, peer.path.rtt));
-    const refusedBy = this.#refuses(peer, bytes.length);
+    const refusedBy = this.#outstanding.refusal(peer, bytes.length);
     if (refusedBy !== undefined) {
       const report = reportOfRefusal(bytes.length, limits, peer.report(nowMs), refusedBy);
       const code = refusedBy.limit === 'maxMessageBytes' ? 'TOO_LARGE' : 'OVERLOADED';
@@ -342,9 +342,7 @@ export class Endpoint {
       deadlineAfterMs: limits.deadlineAfterMs,
       overdueAfterMs: limits.overdueAfterMs,
     });
-    this.#callOwners.set(callId, peer);
-    this.#callBytes.set(callId, bytes.length);
-    this.#queuedBytes += bytes.length;
+    this.#outstanding.add(callId, peer, bytes.length);
     peer.start(
       {
         callId,
@@ -361,25 +359,11 @@ export class Endpoint {
     return callId;
   }
 
-  /** The limit that a call with so large a request would break. */
-  #refuses(peer: ClientPeer, requestBytes: number): { limit: keyof ProtocolConfig; max: number } | undefined {
-    const { maxMessageBytes, maxCallsPerPeer, maxClientCalls, maxQueuedBytes } = this.config;
-    // P-32
-    if (requestBytes > maxMessageBytes) return { limit: 'maxMessageBytes', max: maxMessageBytes };
-    // P-74
-    if (peer.calls.size >= maxCallsPerPeer) return { limit: 'maxCallsPerPeer', max: maxCallsPerPeer };
-    if (this.#callOwners.size >= maxClientCalls) return { limit: 'maxClientCalls', max: maxClientCalls };
-    if (this.#queuedBytes + requestBytes > maxQueuedBytes) {
-      return { limit: 'maxQueuedBytes', max: maxQueuedBytes };
-    }
-    return undefined;
-  }
-
   /** Never mind. False when the call has settled already. No event follows. */
   cancel(callId: number, nowMs: number): boolean {
-    const peer = this.#callOwners.get(callId);
+    const peer = this.#outstanding.peerOf(callId);
     if (peer === undefined) return false;
-    this.#forgetCall(callId);
+    this.#outstanding.forget(callId);
     this.#context.observer?.callCancelled(callId);
     return peer.calls.cancel(callId, nowMs);
   }
@@ -419,8 +403,8 @@ export class Endpoint {
   get gauges(): EndpointGauges {
     const { memory, grants, kept } = this.#context;
     return {
-      outstandingCalls: this.#callOwners.size,
-      outstandingBytes: this.#queuedBytes,
+      outstandingCalls: this.#outstanding.count,
+      outstandingBytes: this.#outstanding.bytes,
       calledPeers: this.#clients.size,
       callingPeers: this.#servers.size,
       sessions: this.#sessions.size,
@@ -499,15 +483,9 @@ export class Endpoint {
   }
 
   #emit(event: EndpointEvent): void {
-    if (event.type === 'answered' || event.type === 'failed') this.#forgetCall(event.callId);
+    if (event.type === 'answered' || event.type === 'failed') this.#outstanding.forget(event.callId);
     this.#events.push(event);
     this.#context.observer?.event(event);
-  }
-
-  #forgetCall(callId: number): void {
-    this.#callOwners.delete(callId);
-    this.#queuedBytes -= this.#callBytes.get(callId) ?? 0;
-    this.#callBytes.delete(callId);
   }
 }
 
