@@ -30,6 +30,7 @@ export class ServerConnection implements ConnectionOwner {
   readonly #parked = new Map<ServerCall, Uint8Array>();
   /** {@link MemoryBudget}'s account for them. */
   readonly #parkedAccount = { reassemblyBytes: 0 };
+  #runScheduled = false;
   #lastCallId = 0;
   #paused = false;
 
@@ -105,7 +106,7 @@ export class ServerConnection implements ConnectionOwner {
     }
     call.alarm = new Alarm(timers, () => {
       this.#drop(call, 'deadline');
-      this.#runParked();
+      this.#runParkedSoon();
     });
     call.alarm.set(deadlineAtMs);
     if (data.length === total) {
@@ -143,7 +144,7 @@ export class ServerConnection implements ConnectionOwner {
     const call = this.#calls.get(callId);
     if (call === undefined) return true;
     this.#drop(call, 'cancelled');
-    this.#runParked();
+    this.#runParkedSoon();
     return true;
   }
 
@@ -245,6 +246,16 @@ export class ServerConnection implements ConnectionOwner {
       this.#run(call, message);
     }
     this.#pauseOrResume();
+  }
+
+  /** At the end of the turn: a CANCEL rarely comes alone, and the next one may be for what waits. */
+  #runParkedSoon(): void {
+    if (this.#runScheduled || this.#parked.size === 0) return;
+    this.#runScheduled = true;
+    this.#context.soon(() => {
+      this.#runScheduled = false;
+      this.#runParked();
+    });
   }
 
   #unpark(call: ServerCall): void {

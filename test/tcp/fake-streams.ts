@@ -39,6 +39,28 @@ export class FakeStreams {
     return new FakePort(this, this.host(hostName), port);
   }
 
+  /** The clock for a process on this host: its timers wait while the host is frozen. */
+  clockOf(hostName: string): Clock {
+    const host = this.host(hostName);
+    return {
+      now: () => this.clock.now(),
+      setTimer: (delayMs, fire) => {
+        let cancelled = false;
+        const run = (): void => {
+          if (host.frozen) host.due.push(run);
+          else if (!cancelled) fire();
+        };
+        const timer = this.clock.setTimer(delayMs, run);
+        return {
+          cancel: () => {
+            cancelled = true;
+            timer.cancel();
+          },
+        };
+      },
+    };
+  }
+
   /** The process does nothing more, as after SIGSTOP; its system goes on taking connections and bytes. */
   freeze(host: string): void {
     this.host(host).frozen = true;
@@ -48,6 +70,16 @@ export class FakeStreams {
     const thawed = this.host(host);
     thawed.frozen = false;
     for (const task of thawed.due.splice(0)) this.clock.setTimer(0, task);
+  }
+
+  /** What comes to the host is not read any more; what it sends leaves. */
+  deafen(host: string): void {
+    this.host(host).deaf = true;
+  }
+
+  undeafen(host: string): void {
+    this.host(host).deaf = false;
+    for (const stream of this.#allStreams()) stream.deliver();
   }
 
   /** Nothing reaches the host, or leaves it, any more. */
@@ -87,7 +119,15 @@ export class FakeStreams {
   host(name: string): Host {
     let host = this.#hosts.get(name);
     if (host === undefined) {
-      host = { name, ports: new Map(), streams: new Set(), frozen: false, vanished: false, due: [] };
+      host = {
+        name,
+        ports: new Map(),
+        streams: new Set(),
+        frozen: false,
+        deaf: false,
+        vanished: false,
+        due: [],
+      };
       this.#hosts.set(name, host);
     }
     return host;
@@ -114,6 +154,7 @@ interface Host {
   readonly ports: Map<number, FakePort>;
   readonly streams: Set<FakeStream>;
   frozen: boolean;
+  deaf: boolean;
   vanished: boolean;
   /** What the process has not done because it is frozen. */
   readonly due: (() => void)[];
@@ -220,8 +261,7 @@ class FakeStream implements ByteStream {
 
   /** What has arrived and can be read is read. */
   deliver(): void {
-    const vanished = this.#host.vanished || this.other?.vanished;
-    while (!this.over && !this.#paused && !vanished && !this.#host.frozen) {
+    while (!this.#isBlocked) {
       const next = this.#arriving[0];
       if (next === undefined || next.atMs > this.#net.clock.now()) break;
       this.#arriving.shift();
@@ -232,6 +272,11 @@ class FakeStream implements ByteStream {
     if (this.#arrivingBytes > this.#net.bufferBytes || this.#writer === undefined) return;
     this.#net.clock.setTimer(0, this.#writer);
     this.#writer = undefined;
+  }
+
+  get #isBlocked(): boolean {
+    const { frozen, deaf, vanished } = this.#host;
+    return this.over || this.#paused || frozen || deaf || vanished || (this.other?.vanished ?? false);
   }
 
   get vanished(): boolean {
