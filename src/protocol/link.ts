@@ -22,6 +22,9 @@ import { type SentItem, SentPackets } from './sent-packets.ts';
 /** Packets that a probe timeout may send regardless of the congestion window (RFC 9002, 6.2.4). */
 const PROBES_PER_TIMEOUT = 2;
 
+/** Packets that may wait for an acknowledgement whatever the congestion window says: CANCEL waits for no window. */
+const UNWINDOWED_PACKETS = 64;
+
 /** Doublings of the probe timeout at most. */
 const MAX_BACKOFF_DOUBLINGS = 10;
 
@@ -284,13 +287,16 @@ export class Link {
   poll(nowMs: number): Transmit | undefined {
     if (this.#closed || !this.path.maySend) return undefined;
     const dataBytes = this.#dataAllowedBytes(nowMs);
+    const mayAsk = this.#mayElicitAck;
     const controlWanted =
       (this.#outbox.hasControl && !this.#quiet) ||
       this.#pingWanted ||
       this.#challengeDue ||
       this.#responsesToSend.length > 0;
     const ackDue = this.received.ackDueAtMs <= nowMs;
-    if (dataBytes > 0 || controlWanted || ackDue) return this.#build(dataBytes, !this.#quiet, nowMs);
+    if (dataBytes > 0 || (controlWanted && mayAsk) || ackDue) {
+      return this.#build(dataBytes, mayAsk && !this.#quiet, nowMs);
+    }
     return this.#mtuProbe(nowMs);
   }
 
@@ -298,6 +304,16 @@ export class Link {
   pollHandshake(nowMs: number): Transmit | undefined {
     if (this.#closed || this.#first === undefined || !this.path.maySend) return undefined;
     return this.#build(0, false, nowMs);
+  }
+
+  /**
+   * False when so much waits to be acknowledged that nothing more is added: control frames are bound by no window,
+   * but a peer that makes us say things and acknowledges none of them shall not fill our memory.
+   */
+  get #mayElicitAck(): boolean {
+    const { sent } = this;
+    if (this.#probesAllowed > 0 || sent.ackElicitingInFlight < UNWINDOWED_PACKETS) return true;
+    return sent.bytesInFlight < this.path.congestion.windowBytes;
   }
 
   /** Room for a datagram with message data: 0 when window, pacing or the peer's address forbid it. */
@@ -337,10 +353,10 @@ export class Link {
     }
     // P-15, P-16
     this.#writeAck(packet, nowMs);
-    this.#writePathFrames(packet);
+    if (this.#mayElicitAck) this.#writePathFrames(packet);
     if (withControl) this.#outbox.fillControl(packet);
     if (dataBytes > 0) this.#outbox.fillMessages(packet, nowMs);
-    if (this.#pingWanted && !packet.ackEliciting) {
+    if (this.#pingWanted && this.#mayElicitAck && !packet.ackEliciting) {
       packet.buffer[packet.at++] = FRAME.ping;
       packet.ackEliciting = true;
     }

@@ -55,6 +55,8 @@ class Piece implements SentItem {
 /** Control frames and messages for one peer. */
 export class Outbox {
   readonly #control: ControlFrame[] = [];
+  /** How many of them have been written; they are taken out many at a time. */
+  #written = 0;
   readonly #messages = new Heap<Outgoing>();
   /** Called when the last byte of a message was acknowledged. */
   readonly onDelivered: (outgoing: Outgoing) => void;
@@ -82,7 +84,12 @@ export class Outbox {
   }
 
   get hasControl(): boolean {
-    return this.#control.length > 0;
+    return this.controlCount > 0;
+  }
+
+  /** Control frames that wait. */
+  get controlCount(): number {
+    return this.#control.length - this.#written;
   }
 
   get hasMessages(): boolean {
@@ -96,16 +103,19 @@ export class Outbox {
   }
 
   fillControl(packet: PacketBuilder): void {
-    while (this.#control.length > 0) {
-      const frame = this.#control[0]!;
+    while (this.#written < this.#control.length) {
+      const frame = this.#control[this.#written]!;
       if (frame.matters) {
-        if (packet.room < frame.bytesMax) return;
+        if (packet.room < frame.bytesMax) break;
         packet.at = frame.write(packet.buffer, packet.at);
         packet.items.push(frame);
         packet.ackEliciting = true;
       }
-      this.#control.shift();
+      this.#written++;
     }
+    if (2 * this.#written < this.#control.length) return;
+    this.#control.splice(0, this.#written);
+    this.#written = 0;
   }
 
   fillMessages(packet: PacketBuilder, nowMs: number): void {

@@ -15,6 +15,14 @@ import type { OpenedPacket, PeerInput } from './session-table.ts';
 /** Sessions begun and not confirmed by a packet inside them, remembered at once. */
 const MAX_CANDIDATES = 4;
 
+/**
+ * Control frames that may wait for a client. Beyond that its packets count as not received, but for what lets these
+ * frames leave: whoever makes us say more than it takes is not listened to, and who means well repeats itself.
+ */
+const MAX_CONTROL_WAITING = 1024;
+/** The same, while it has not proved its address. */
+const MAX_CONTROL_WAITING_UNPROVEN = 64;
+
 /** Unanswered probes after which a client counts as gone: nothing is sent to it until it comes again. */
 const PROBES_UNTIL_GONE = 6;
 
@@ -86,9 +94,10 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     this.#candidates.push(link);
     // P-31
     while (this.#candidates.length > MAX_CANDIDATES) this.#dropLink(this.#candidates.shift()!);
-    link.received.onReceived(acceptance.opened.packetNumber, true, nowMs);
     this.lastHeardMs = nowMs;
     context.touch(this);
+    if (!this.#listens) return true;
+    link.received.onReceived(acceptance.opened.packetNumber, true, nowMs);
 
     // Made for another incarnation: the client decides what of it may be sent to this one.
     const meantForUs = hello.knownEpoch === 0 || hello.knownEpoch === this.incarnation;
@@ -109,14 +118,20 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     const frames = decodeFrames(packet.frames);
     if (frames === undefined) return false;
     this.#noteAddress(link, packet);
+    const listens = this.#listens;
     const ackEliciting = frames.some((frame) => frame.type !== 'ack');
-    link.received.onReceived(packet.packetNumber, ackEliciting, nowMs);
+    if (listens) link.received.onReceived(packet.packetNumber, ackEliciting, nowMs);
     this.lastHeardMs = nowMs;
     // P-26
     if (!link.confirmed) this.#confirm(link, nowMs);
-    const sound = this.#onFrames(link, frames, false, nowMs);
+    const sound = this.#onFrames(link, listens ? frames : frames.filter(isForLink), false, nowMs);
     this.#context.touch(this);
     return sound;
+  }
+
+  get #listens(): boolean {
+    const limit = this.path.trusted ? MAX_CONTROL_WAITING : MAX_CONTROL_WAITING_UNPROVEN;
+    return this.#outbox.controlCount < limit;
   }
 
   /** Where the client is: anybody may write any address on a datagram. */
@@ -259,4 +274,9 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     this.#current = undefined;
     this.#timerEntry = setTimer(this.#context.timers, this.#timerEntry, this, Number.POSITIVE_INFINITY);
   }
+}
+
+/** What a session needs to go on sending. */
+function isForLink({ type }: Frame): boolean {
+  return type === 'ack' || type === 'path-challenge' || type === 'path-response';
 }
