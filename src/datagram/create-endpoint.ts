@@ -4,6 +4,7 @@ import type { ProtocolConfig } from '../protocol/config.ts';
 import { systemClock } from '../transport/system-clock.ts';
 import { systemRandom } from '../transport/system-random.ts';
 import { DatagramTransport } from './datagram-transport.ts';
+import type { TraceFile } from './trace-file.ts';
 import { openUdpSocket, resolveHost } from './udp-socket.ts';
 
 /** How to make an endpoint. */
@@ -14,6 +15,8 @@ export interface EndpointOptions {
   readonly port?: number;
   /** Overrides of the protocol's constants: for experiments and tests. */
   readonly config?: Partial<ProtocolConfig>;
+  /** Where to write down everything that happens. */
+  readonly trace?: TraceFile;
 }
 
 /**
@@ -30,5 +33,6 @@ export async function createEndpoint(options: EndpointOptions = {}): Promise<Dat
     soon: setImmediate,
     resolve: (host) => resolveHost(host, family),
     ...(options.config === undefined ? {} : { config: options.config }),
+    observer: options.trace?.observer,
   });
 }
