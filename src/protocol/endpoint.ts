@@ -5,11 +5,11 @@
 // overdueAfterMs, stats, gauges. After each input or command the driver drains pollEvent, sends what pollTransmit
 // gives, and arms one timer for timerAtMs.
 
-import type { CallLimits } from '../base/call-report.ts';
 import { Heap } from '../base/heap.ts';
 import { MemoryBudget } from '../base/memory-budget.ts';
+import { callLimits, OutstandingCalls } from '../base/outstanding-calls.ts';
 import type { Random } from '../base/random.ts';
-import { ResponseTimes, type TimeLimits } from '../base/response-times.ts';
+import { ResponseTimes } from '../base/response-times.ts';
 import type { Protection } from '../session/protection.ts';
 import {
   DATA_HEADER_BYTES,
@@ -37,7 +37,6 @@ import type { PeerHealth } from './health.ts';
 import { KeptAnswers } from './kept-answers.ts';
 import type { Transmit } from './link.ts';
 import type { EndpointObserver } from './observer.ts';
-import { OutstandingCalls } from './outstanding-calls.ts';
 import { Slab } from './packet-builder.ts';
 import { formatAddress, type PathAddress } from './path.ts';
 import type { ServerContext } from './server-calls.ts';
@@ -75,7 +74,7 @@ export class Endpoint {
   readonly #options: EndpointOptions;
   readonly #clients = new Map<string, ClientPeer>();
   readonly #servers = new Map<number, ServerPeer>();
-  readonly #outstanding: OutstandingCalls;
+  readonly #outstanding: OutstandingCalls<ClientPeer>;
   readonly #methods = new Map<string, { readonly earlySafe: boolean }>();
   readonly #sessions = new SessionTable();
   readonly #timers = new Heap<TimerTarget>();
@@ -326,8 +325,11 @@ export class Endpoint {
     const callId = this.#nextCallId++;
     const peer = this.#clientPeer(to);
     const sizeBytes = bytes.length + call.expectedBytes;
-    const limits = limitsOf(call, peer.responseTimes.limits(call.method, sizeBytes, nowMs, peer.path.rtt));
-    const refusedBy = this.#outstanding.refusal(peer, bytes.length);
+    const limits = callLimits(
+      call.deadline,
+      peer.responseTimes.limits(call.method, sizeBytes, nowMs, peer.path.rtt),
+    );
+    const refusedBy = this.#outstanding.refusal(peer.calls.size, bytes.length);
     if (refusedBy !== undefined) {
       const report = reportOfRefusal(bytes.length, limits, peer.report(nowMs), refusedBy);
       const code = refusedBy.limit === 'maxMessageBytes' ? 'TOO_LARGE' : 'OVERLOADED';
@@ -487,13 +489,6 @@ export class Endpoint {
     this.#events.push(event);
     this.#context.observer?.event(event);
   }
-}
-
-function limitsOf(call: EndpointCall, learnt: TimeLimits): CallLimits {
-  const { overdueAfterMs, deadlineAfterMs, basis } = learnt;
-  return call.deadline === 'adaptive'
-    ? { deadline: 'adaptive', deadlineAfterMs, overdueAfterMs, basis }
-    : { deadline: 'given', deadlineAfterMs: call.deadline, overdueAfterMs, basis };
 }
 
 /** Stateless answers waiting to be sent; a flood gets no more. */
