@@ -4,8 +4,8 @@ export type { CallLimits, CallReport, PeerReport, TimeLimitBasis } from './base/
 export type { Clock, Timer } from './base/clock.ts';
 export type { ErrorDetail, Executed, RpcErrorCode } from './base/error-code.ts';
 export { createEndpoint, type EndpointOptions } from './datagram/create-endpoint.ts';
-export { openTraceFile, type TraceFile, type TraceFileOptions } from './datagram/trace-file.ts';
 export { createTcpEndpoint, type TcpEndpointOptions } from './tcp/create-tcp-endpoint.ts';
+export { openTraceFile, type TraceFile, type TraceFileOptions } from './trace/trace-file.ts';
 export type {
   CallEndMessage,
   CallName,

@@ -1,10 +1,10 @@
 // Makes a datagram transport on a real UDP socket, the real clock and cryptographic randomness.
 
 import type { ProtocolConfig } from '../protocol/config.ts';
+import type { EndpointObserver } from '../protocol/observer.ts';
 import { systemClock } from '../transport/system-clock.ts';
 import { systemRandom } from '../transport/system-random.ts';
 import { DatagramTransport } from './datagram-transport.ts';
-import type { TraceFile } from './trace-file.ts';
 import { openUdpSocket, resolveHost } from './udp-socket.ts';
 
 /** How to make an endpoint. */
@@ -15,8 +15,8 @@ export interface EndpointOptions {
   readonly port?: number;
   /** Overrides of the protocol's constants: for experiments and tests. */
   readonly config?: Partial<ProtocolConfig>;
-  /** Where to write down everything that happens. */
-  readonly trace?: TraceFile;
+  /** Where to write down everything that happens: what `openTraceFile` gives. */
+  readonly trace?: { readonly observer: EndpointObserver } | undefined;
 }
 
 /**

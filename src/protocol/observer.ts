@@ -1,4 +1,4 @@
-// What an endpoint shows of its insides to whoever wants to write them down (datagram/qlog-trace.ts does). Without an
+// What an endpoint shows of its insides to whoever wants to write them down (trace/ does). Without an
 // observer nothing of this is even computed. It must neither throw nor call back into the endpoint.
 
 import type { EndpointEvent } from './events.ts';

@@ -32,7 +32,7 @@ const BUFFER_MAX = 50_000;
 const RECORD_SEPARATOR = '\u001e';
 
 /**
- * Opens a file, replacing what was in it, for {@link EndpointOptions.trace}. Close it, or `await using` it, after the
+ * Opens a file, replacing what was in it, for the option `trace` of createEndpoint. Close it, or `await using` it, after the
  * endpoint. @throws the file system's error when it cannot be opened.
  */
 export async function openTraceFile(path: string, options: TraceFileOptions = {}): Promise<TraceFile> {

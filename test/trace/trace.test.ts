@@ -4,12 +4,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type QlogRecord, QlogTrace, qlogHeader } from '../../src/datagram/qlog-trace.ts';
-import { openTraceFile } from '../../src/datagram/trace-file.ts';
 import { openSimTransport } from '../../src/sim/transport.ts';
+import { type QlogRecord, QlogTrace, qlogHeader } from '../../src/trace/qlog-trace.ts';
+import { openTraceFile } from '../../src/trace/trace-file.ts';
 import { readHeader } from '../../src/wire/datagram.ts';
 import { decodeFrames } from '../../src/wire/frame.ts';
-import { outcomes, SERVER_HOST, SimPair, type SimPairOptions } from './sim-pair.ts';
+import { outcomes, SERVER_HOST, SimPair, type SimPairOptions } from '../datagram/sim-pair.ts';
 
 /** A client that is traced, beside the pair's own. */
 class TracedPair extends SimPair {
