@@ -1,6 +1,7 @@
 // One call at the client. A request is repeated over another connection as long as not all of it has been written to
 // this one: a server runs nothing of which a byte is missing.
 
+import type { CallLimits } from '../base/call-report.ts';
 import type { HeapEntry } from '../base/heap.ts';
 import { writeRequest } from './frame.ts';
 import type { IncomingMessage } from './incoming-message.ts';
@@ -17,6 +18,8 @@ export interface CallRequest {
   readonly deadlineAtMs: number;
   readonly overdueAtMs: number;
   readonly idempotent: boolean;
+  /** What the two times follow from. */
+  readonly limits: CallLimits;
   /** Request and expected answer together: the size class of its response time. */
   readonly sizeBytes: number;
 }

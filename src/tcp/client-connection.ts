@@ -14,7 +14,9 @@ export interface ClientConnectionOwner {
   onConnected(): void;
   /** A process there speaks our protocol. */
   onProven(): void;
-  /** Something has been heard, or has been read over there: the connection lives. */
+  /** Something has come from the other side. */
+  onHeard(): void;
+  /** The other side has read something: it lives. */
   onSign(): void;
   onResponse(call: ClientCall, status: number, heldUs: number, body: Uint8Array): void;
   /** The response cannot be taken. */
@@ -97,7 +99,7 @@ export class ClientConnection implements ConnectionOwner, CallCarrier {
   onFlushed(): void {}
 
   onFrame(frame: Frame): boolean {
-    this.#owner.onSign();
+    this.#owner.onHeard();
     switch (frame.type) {
       case 'response':
         return this.#onResponse(frame);

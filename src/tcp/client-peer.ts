@@ -1,43 +1,36 @@
-// A peer that we call: its outstanding calls, the one connection to it, and what is known of its health. The
-// connection is made when a call needs it, made again when it is lost, and given up when nobody uses it; a caller
-// never sees any of that.
+// A peer that we call: the one connection to it, and what is known of its health. The connection is made when a call
+// needs it, made again when it is lost, and given up when nobody uses it; a caller never sees any of that. The calls
+// themselves are in client-calls.ts.
 //
 //   idle ──► connecting ──► open          lost, with calls outstanding: waiting, for a growing time, then connecting
 //     ▲           │  ▲       │            nobody there for long enough: all calls fail with PEER_SILENT, and attempts
 //     └───────────▼──┴───────┘            with growing distance find out when it is back
 //              waiting
 
-import type { Executed, RpcErrorCode } from '../base/error-code.ts';
-import { ResponseTimes } from '../base/response-times.ts';
-import { RttEstimator } from '../base/rtt.ts';
+import type { PeerReport } from '../base/call-report.ts';
+import type { RpcErrorCode } from '../base/error-code.ts';
 import type { PeerAddress } from '../transport/address.ts';
 import type { PeerHealth } from '../transport/transport.ts';
-import { STATUS } from '../wire/frame.ts';
-import { parseErrorBody } from '../wire/message.ts';
-import { type CallRequest, ClientCall } from './client-call.ts';
+import type { CallRequest, ClientCall } from './client-call.ts';
+import { ClientCalls, type ClientCallsOwner } from './client-calls.ts';
 import { ClientConnection, type ClientConnectionOwner } from './client-connection.ts';
 import type { Ending } from './connection.ts';
 import type { TcpContext } from './context.ts';
+import { reportOfRefusal } from './failed-call.ts';
 import { Alarm } from './timers.ts';
 
-/** What is guessed of a round trip before there was one (RFC 9002, 6.2.2). */
-const INITIAL_RTT_MS = 333;
-
-/** Messages up to this size tell of the path's round trip; larger ones, of its bandwidth. */
-const RTT_SAMPLE_BYTES_MAX = 16 * 1024;
-
-export class ClientPeer implements ClientConnectionOwner {
-  readonly responseTimes: ResponseTimes;
-  readonly rtt: RttEstimator = new RttEstimator(INITIAL_RTT_MS);
-  readonly #context: TcpContext;
+export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
   /** As callers name it. */
-  readonly #address: string;
+  readonly address: string;
+  readonly calls: ClientCalls;
+  connection: ClientConnection | undefined;
+  readonly #context: TcpContext;
   readonly #to: PeerAddress;
-  readonly #calls = new Map<number, ClientCall>();
   #health: PeerHealth = 'unknown';
-  #connection: ClientConnection | undefined;
   #connectAtMs = 0;
   #connected = false;
+  /** When anything last came from the peer's process. */
+  #lastHeardAtMs: number | undefined;
   /** When the connection last showed life, or last became one that should. */
   #lastSignAtMs = 0;
   /** Set while a PING waits for a sign of life. */
@@ -55,9 +48,9 @@ export class ClientPeer implements ClientConnectionOwner {
 
   constructor(context: TcpContext, address: string, to: PeerAddress) {
     this.#context = context;
-    this.#address = address;
+    this.address = address;
     this.#to = to;
-    this.responseTimes = new ResponseTimes(context.cohort);
+    this.calls = new ClientCalls(context, this);
     this.#reconnect = new Alarm(context.timers, () => this.#connect());
     this.#watch = new Alarm(context.timers, (nowMs, stalled) => this.#onWatch(nowMs, stalled));
   }
@@ -66,114 +59,59 @@ export class ClientPeer implements ClientConnectionOwner {
     return this.#health;
   }
 
-  get outstandingCalls(): number {
-    return this.#calls.size;
+  /** What explains a call that fails now. */
+  report(nowMs: number): PeerReport {
+    const { rtt } = this.calls;
+    return {
+      health: this.#health,
+      ...(this.#lastHeardAtMs !== undefined && { sinceHeardMs: nowMs - this.#lastHeardAtMs }),
+      outstandingCalls: this.calls.size,
+      rttMeasured: rtt.sampled,
+      smoothedRttMs: rtt.smoothedMs,
+      rttVarianceMs: rtt.varianceMs,
+    };
   }
-
-  // ---- calls
 
   /** Starts a call; fails it at once when the peer is silent. */
   start(request: CallRequest): void {
-    const { clock, outcomes, stats, timers } = this.#context;
+    const { clock, outcomes, stats } = this.#context;
+    const nowMs = clock.now();
     stats.callsStarted++;
     if (this.#health === 'silent') {
       stats.callsFailed++;
-      this.#probeSoon(clock.now());
-      outcomes.fail(request.callId, 'PEER_SILENT', 'no');
+      this.#probeSoon(nowMs);
+      const report = reportOfRefusal(request.bytes.length, request.limits, this.report(nowMs));
+      outcomes.fail(request.callId, 'PEER_SILENT', 'no', undefined, report);
       return;
     }
-    const call = new ClientCall(request, () => clock.now());
-    if (this.#calls.size === 0) this.#lastSignAtMs = clock.now();
-    this.#calls.set(request.callId, call);
-    call.alarm = new Alarm(timers, (nowMs) => this.#onCallDue(call, nowMs));
-    call.alarm.set(call.wakeAtMs);
-    if (this.#connection !== undefined) call.sendOver(this.#connection);
-    else if (!this.#reconnect.isSet) this.#connect();
+    if (this.calls.size === 0) {
+      // Silence counts from now.
+      this.#lastSignAtMs = nowMs;
+      this.#pingedAtMs = undefined;
+    }
+    const call = this.calls.add(request);
+    if (this.connection !== undefined) call.sendOver(this.connection);
+    else if (this.#reconnect.atMs === Number.POSITIVE_INFINITY) this.#connect();
     this.#setWatch();
   }
 
-  /** Never mind. Nothing of the call is sent any more but, where the server knows of it, one CANCEL. */
+  /** Never mind. */
   cancel(callId: number): void {
-    const call = this.#calls.get(callId);
-    if (call === undefined) return;
-    this.#context.stats.callsCancelled++;
-    this.#recordAtLeast(call, this.#context.clock.now());
-    this.#settle(call, true);
+    this.calls.cancel(callId);
   }
 
   /** Fails all calls with CLOSED and lets go of everything. */
   close(): void {
-    this.#failAll('CLOSED');
+    this.calls.failAll('CLOSED');
     this.#reconnect.clear();
     this.#drop();
   }
 
-  #onCallDue(call: ClientCall, nowMs: number): void {
-    const { callId, deadlineAtMs, overdueAtMs } = call.request;
-    if (deadlineAtMs <= nowMs) {
-      this.#recordAtLeast(call, nowMs);
-      this.#fail(call, 'DEADLINE_EXCEEDED', executedSoFar(call), true);
-      return;
-    }
-    if (!call.overdueTold && overdueAtMs <= nowMs) {
-      call.overdueTold = true;
-      this.#context.outcomes.overdue(callId, nowMs - call.startedAtMs);
-    }
-    if (this.#calls.has(callId)) call.alarm?.set(call.wakeAtMs);
-  }
-
-  onResponse(call: ClientCall, status: number, heldUs: number, body: Uint8Array): void {
-    const { clock, outcomes, stats } = this.#context;
-    const { callId, method, sizeBytes } = call.request;
-    const error = status === STATUS.ok ? undefined : parseErrorBody(body);
-    const elapsedMs = clock.now() - (call.firstSentAtMs ?? call.startedAtMs);
-    if (call.bytes.length + body.length <= RTT_SAMPLE_BYTES_MAX) this.rtt.update(elapsedMs, heldUs / 1000);
-    // An error that its handler gave is an answer, too; a refusal tells nothing of how long work takes.
-    if (error === undefined || error.code === 'HANDLER_FAILED') {
-      this.responseTimes.record(method, sizeBytes, elapsedMs, clock.now());
-    }
-    this.#failures = 0;
-    this.#settle(call, false);
-    if (error === undefined) {
-      stats.callsAnswered++;
-      outcomes.answer(callId, body);
-    } else {
-      stats.callsFailed++;
-      outcomes.fail(callId, error.code, error.executed, error.detail);
-    }
-  }
-
-  onResponseRefused(call: ClientCall, code: 'TOO_LARGE' | 'OVERLOADED'): void {
-    this.#fail(call, code, 'yes', true);
-  }
-
-  #fail(call: ClientCall, code: RpcErrorCode, executed: Executed, tellPeer: boolean): void {
-    this.#context.stats.callsFailed++;
-    this.#settle(call, tellPeer);
-    this.#context.outcomes.fail(call.request.callId, code, executed);
-  }
-
-  #failAll(code: RpcErrorCode): number {
-    const calls = [...this.#calls.values()];
-    for (const call of calls) this.#fail(call, code, executedSoFar(call), false);
-    return calls.length;
-  }
-
-  #settle(call: ClientCall, tellPeer: boolean): void {
-    this.#calls.delete(call.request.callId);
-    call.alarm?.clear();
-    this.#connection?.forget(call, tellPeer);
-    if (this.#calls.size > 0) return;
-    // Nobody needs another connection now; one that is silent is not needed for calls to be told so.
+  onIdle(): void {
+    // Nobody needs another connection now, unless to find out whether a silent peer is back.
     if (this.#health !== 'silent') this.#reconnect.clear();
     this.#lastSignAtMs = this.#context.clock.now();
     this.#setWatch();
-  }
-
-  #recordAtLeast(call: ClientCall, nowMs: number): void {
-    if (call.firstSentAtMs === undefined) return;
-    const { method, sizeBytes } = call.request;
-    this.responseTimes.recordAtLeast(method, sizeBytes, nowMs - call.firstSentAtMs, nowMs);
   }
 
   // ---- the connection
@@ -185,15 +123,15 @@ export class ClientPeer implements ClientConnectionOwner {
     this.#connected = false;
     this.#pingedAtMs = undefined;
     const connection = new ClientConnection(this.#context, this.#to, this);
-    this.#connection = connection;
-    for (const call of this.#calls.values()) call.sendOver(connection);
+    this.connection = connection;
+    for (const call of this.calls) call.sendOver(connection);
     this.#setWatch();
   }
 
   onConnected(): void {
     const nowMs = this.#context.clock.now();
     // One round trip of SYN and its answer: the operating system's, with nothing of the process in it.
-    this.rtt.update(nowMs - this.#connectAtMs, 0);
+    this.calls.rtt.update(nowMs - this.#connectAtMs, 0);
     this.#connected = true;
     this.#lastSignAtMs = nowMs;
     this.#setWatch();
@@ -204,41 +142,51 @@ export class ClientPeer implements ClientConnectionOwner {
     const silentMs = this.#health === 'silent' ? nowMs - this.#silentSinceMs : undefined;
     this.#absentSinceMs = undefined;
     this.#health = 'live';
-    this.onSign();
+    this.onHeard();
     this.#setWatch();
     if (silentMs === undefined) return;
     this.#failures = 0;
-    this.#context.tell({ type: 'peer:back', peer: this.#address, silentMs, atMs: nowMs });
+    this.#context.tell({ type: 'peer:back', peer: this.address, silentMs, atMs: nowMs });
+  }
+
+  onHeard(): void {
+    this.#lastHeardAtMs = this.#context.clock.now();
+    this.onSign();
   }
 
   onSign(): void {
     this.#lastSignAtMs = this.#context.clock.now();
     this.#pingedAtMs = undefined;
-    if (this.#connection?.proven && this.#health === 'suspect') this.#health = 'live';
+    if (this.connection?.proven && this.#health === 'suspect') this.#health = 'live';
+  }
+
+  onResponse(call: ClientCall, status: number, heldUs: number, body: Uint8Array): void {
+    this.#failures = 0;
+    this.calls.onResponse(call, status, heldUs, body);
+  }
+
+  onResponseRefused(call: ClientCall, code: 'TOO_LARGE' | 'OVERLOADED'): void {
+    this.calls.onResponseRefused(call, code);
   }
 
   onEnded(ending: Ending): void {
-    const { clock, stats } = this.#context;
-    const wasProven = this.#connection?.proven ?? false;
+    const wasProven = this.connection?.proven ?? false;
     this.#drop();
     if (ending.why === 'foreign') {
-      this.#failAll('BAD_MESSAGE');
+      this.calls.failAll('BAD_MESSAGE');
       return;
     }
     const hopeless = ending.why === 'closed' ? HOPELESS[ending.code ?? ''] : undefined;
     if (hopeless !== undefined && this.#health !== 'silent') {
-      this.#failAll(hopeless);
+      this.calls.failAll(hopeless);
       return;
     }
-    for (const call of [...this.#calls.values()]) {
-      if (call.mayHaveRun && !call.request.idempotent) this.#fail(call, 'OUTCOME_UNKNOWN', 'unknown', false);
-      else if (call.started) stats.callsRepeated++;
-    }
-    const nowMs = clock.now();
+    this.calls.onConnectionLost();
+    const nowMs = this.#context.clock.now();
     this.#failures++;
     if (!wasProven) this.#absentSinceMs ??= nowMs;
     if (this.#health === 'silent') this.#scheduleProbe(nowMs);
-    else if (this.#calls.size > 0) this.#retry(ending, nowMs);
+    else if (this.calls.size > 0) this.#retry(ending, nowMs);
     else this.#failures = 0;
   }
 
@@ -258,8 +206,8 @@ export class ClientPeer implements ClientConnectionOwner {
   }
 
   #drop(): void {
-    const connection = this.#connection;
-    this.#connection = undefined;
+    const connection = this.connection;
+    this.connection = undefined;
     this.#watch.clear();
     connection?.destroy();
   }
@@ -272,11 +220,11 @@ export class ClientPeer implements ClientConnectionOwner {
 
   #watchAtMs(): number {
     const { config } = this.#context;
-    if (this.#connection === undefined) return Number.POSITIVE_INFINITY;
+    if (this.connection === undefined) return Number.POSITIVE_INFINITY;
     if (!this.#connected) return this.#connectAtMs + config.connectTimeoutMs;
     // Whoever waits for a silent peer to come back waits as long as the connection lasts.
     if (this.#health === 'silent') return Number.POSITIVE_INFINITY;
-    if (this.#calls.size === 0) return this.#lastSignAtMs + config.idleCloseMs;
+    if (this.calls.size === 0) return this.#lastSignAtMs + config.idleCloseMs;
     if (this.#pingedAtMs !== undefined) return this.#pingedAtMs + config.pingTimeoutMs;
     return this.#lastSignAtMs + config.pingAfterMs;
   }
@@ -293,13 +241,13 @@ export class ClientPeer implements ClientConnectionOwner {
     } else if (!this.#connected) {
       this.#onConnectTimeout(nowMs);
       return;
-    } else if (this.#calls.size === 0) {
+    } else if (this.calls.size === 0) {
       this.#drop();
       return;
     } else if (this.#pingedAtMs === undefined) {
       this.#pingedAtMs = nowMs;
       this.#health = 'suspect';
-      this.#connection?.ping();
+      this.connection?.ping();
     } else if (config.pingTimeoutMs <= nowMs - this.#pingedAtMs) {
       this.#drop();
       this.#declareSilent('no answer', nowMs);
@@ -321,9 +269,9 @@ export class ClientPeer implements ClientConnectionOwner {
     this.#silentSinceMs = nowMs;
     this.#probeDistanceMs = config.silentProbeMinMs;
     stats.peersSilent++;
-    const failedCalls = this.#failAll(why === 'refused' ? 'PEER_UNREACHABLE' : 'PEER_SILENT');
+    const failedCalls = this.calls.failAll(why === 'refused' ? 'PEER_UNREACHABLE' : 'PEER_SILENT');
     this.#scheduleProbe(nowMs);
-    tell({ type: 'peer:silent', peer: this.#address, why, failedCalls, atMs: nowMs });
+    tell({ type: 'peer:silent', peer: this.address, why, failedCalls, atMs: nowMs });
   }
 
   #scheduleProbe(nowMs: number): void {
@@ -335,8 +283,9 @@ export class ClientPeer implements ClientConnectionOwner {
 
   /** Somebody wants this silent peer: asks before the next regular probe, but not more often than the first distance. */
   #probeSoon(nowMs: number): void {
-    if (this.#connection !== undefined) return;
-    this.#reconnect.set(Math.max(nowMs, this.#lastProbeAtMs + this.#context.config.silentProbeMinMs));
+    if (this.connection !== undefined) return;
+    const soonestMs = Math.max(nowMs, this.#lastProbeAtMs + this.#context.config.silentProbeMinMs);
+    this.#reconnect.set(Math.min(this.#reconnect.atMs, soonestMs));
   }
 }
 
@@ -355,8 +304,3 @@ const HOPELESS: Readonly<Record<string, RpcErrorCode>> = {
   ENETUNREACH: 'NETWORK_UNREACHABLE',
   EPERM: 'NETWORK_UNREACHABLE',
 };
-
-/** What can be said of an unanswered call: a request that was never written whole cannot have run. */
-function executedSoFar(call: ClientCall): Executed {
-  return call.mayHaveRun ? 'unknown' : 'no';
-}

@@ -1,5 +1,6 @@
 // What the connections and peers of one endpoint share. Made by tcp-transport.ts.
 
+import type { CallReport } from '../base/call-report.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 import type { MemoryBudget } from '../base/memory-budget.ts';
@@ -14,7 +15,13 @@ import type { Timers } from './timers.ts';
 /** What becomes of calls, as the caller's side of the endpoint hears of it. */
 export interface CallOutcomes {
   answer(callId: number, body: Uint8Array): void;
-  fail(callId: number, code: RpcErrorCode, executed: Executed, detail?: ErrorDetail): void;
+  fail(
+    callId: number,
+    code: RpcErrorCode,
+    executed: Executed,
+    detail: ErrorDetail | undefined,
+    report: CallReport,
+  ): void;
   overdue(callId: number, afterMs: number): void;
 }
 

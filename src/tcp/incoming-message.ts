@@ -26,6 +26,14 @@ export class IncomingMessage {
     this.#bytes = Buffer.allocUnsafeSlow(totalBytes);
   }
 
+  get totalBytes(): number {
+    return this.#bytes.length;
+  }
+
+  get arrivedBytes(): number {
+    return this.#arrivedBytes;
+  }
+
   get remainingBytes(): number {
     return this.#bytes.length - this.#arrivedBytes;
   }

@@ -58,6 +58,7 @@ export class ServerConnection implements ConnectionOwner {
   onPreface(): void {}
 
   onFrame(frame: Frame): boolean {
+    if (this.reassemblyBytes > 0) this.#expectMore();
     switch (frame.type) {
       case 'request':
         return this.#onRequest(frame);

@@ -4,9 +4,11 @@
 
 import type { Clock } from '../base/clock.ts';
 import { MemoryBudget } from '../base/memory-budget.ts';
+import { callLimits, OutstandingCalls } from '../base/outstanding-calls.ts';
 import type { Random } from '../base/random.ts';
 import { ResponseTimes } from '../base/response-times.ts';
 import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transport/address.ts';
+import { peerHealth } from '../transport/diagnostics.ts';
 import { badArgument, explainFailure } from '../transport/failure.ts';
 import { HandlerTable } from '../transport/handler-table.ts';
 import { encodeCall, PendingCalls } from '../transport/pending-calls.ts';
@@ -24,6 +26,7 @@ import type { ByteStream, StreamNetwork } from './byte-stream.ts';
 import { ClientPeer } from './client-peer.ts';
 import { DEFAULT_TCP_CONFIG, type TcpConfig } from './config.ts';
 import { newStats, type TcpContext, type TcpStats } from './context.ts';
+import { reportOfRefusal } from './failed-call.ts';
 import { ServerConnection } from './server-connection.ts';
 import { Timers } from './timers.ts';
 
@@ -46,9 +49,7 @@ export class TcpTransport implements Transport {
   readonly #peers = new Map<string, TcpPeer>();
   readonly #clients = new Set<ServerConnection>();
   readonly #listeners = new Set<(event: TransportEvent) => void>();
-  /** By outstanding call: the bytes of its request. */
-  readonly #outstanding = new Map<number, number>();
-  #outstandingBytes = 0;
+  readonly #outstanding: OutstandingCalls<ClientPeer>;
   #nextCallId = 1;
   #closing: Promise<void> | undefined;
 
@@ -59,6 +60,7 @@ export class TcpTransport implements Transport {
     this.address = formatPeerAddress(reachableAddress(network.local));
     this.#network = network;
     this.#pending = new PendingCalls(clock, (event) => this.#tell(event));
+    this.#outstanding = new OutstandingCalls(config);
     this.#context = {
       config,
       clock,
@@ -72,12 +74,12 @@ export class TcpTransport implements Transport {
       handlers: new HandlerTable(),
       outcomes: {
         answer: (callId, body) => {
-          this.#forget(callId);
+          this.#outstanding.forget(callId);
           this.#pending.answer(callId, body);
         },
-        fail: (callId, code, executed, detail) => {
-          this.#forget(callId);
-          this.#pending.fail(callId, code, executed, detail);
+        fail: (callId, code, executed, detail, report) => {
+          this.#outstanding.forget(callId);
+          this.#pending.fail(callId, code, executed, detail, report);
         },
         overdue: (callId, afterMs) => this.#pending.overdue(callId, afterMs),
       },
@@ -100,7 +102,7 @@ export class TcpTransport implements Transport {
     const known = this.#peers.get(address);
     if (known !== undefined) return known;
     const client = new ClientPeer(this.#context, address, parsePeerAddress(address));
-    const peer = new TcpPeer(this, address, client);
+    const peer = new TcpPeer(this, client);
     this.#peers.set(address, peer);
     return peer;
   }
@@ -128,58 +130,47 @@ export class TcpTransport implements Transport {
   }
 
   /** {@link Peer.call}; the arguments have been looked at, and the body is encoded. */
-  startCall(
-    peer: ClientPeer,
-    address: string,
-    method: string,
-    body: Uint8Array,
-    options: CallOptions,
-  ): Promise<unknown> {
-    const refuse = (code: 'CLOSED' | 'TOO_LARGE' | 'OVERLOADED'): Promise<never> =>
-      Promise.reject(explainFailure(code, 'no', undefined, address, method, 0));
-    if (this.#closing !== undefined) return refuse('CLOSED');
+  startCall(peer: ClientPeer, method: string, body: Uint8Array, options: CallOptions): Promise<unknown> {
+    const { address } = peer;
+    if (this.#closing !== undefined) {
+      return Promise.reject(explainFailure('CLOSED', 'no', undefined, address, method, 0));
+    }
     let bytes: Uint8Array;
     try {
       bytes = encodeRequest(method, body);
     } catch (cause) {
       return Promise.reject(badArgument(cause, address, method));
     }
-    const { config } = this.#context;
-    if (bytes.length > config.maxMessageBytes) return refuse('TOO_LARGE');
-    if (peer.outstandingCalls >= config.maxCallsPerPeer) return refuse('OVERLOADED');
-    if (this.#outstanding.size >= config.maxClientCalls) return refuse('OVERLOADED');
-    if (this.#outstandingBytes + bytes.length > config.maxQueuedBytes) return refuse('OVERLOADED');
-
     const callId = this.#nextCallId++;
     const startedAtMs = this.clock.now();
     const { deadline = 'adaptive', expectedBytes = 0, idempotent = false } = options;
     const sizeBytes = bytes.length + expectedBytes;
-    const { responseTimes, rtt } = peer;
-    const overdueAfterMs = responseTimes.overdueAfterMs(method, sizeBytes, startedAtMs, rtt);
-    const deadlineMs =
-      deadline === 'adaptive' ? responseTimes.deadlineAfterMs(method, sizeBytes, startedAtMs, rtt) : deadline;
-    this.#outstanding.set(callId, bytes.length);
-    this.#outstandingBytes += bytes.length;
+    const { responseTimes, rtt } = peer.calls;
+    const limits = callLimits(deadline, responseTimes.limits(method, sizeBytes, startedAtMs, rtt));
     const name = { peer: address, method, requestBytes: body.length, startedAtMs };
     const answer = this.#pending.add(callId, name, options, () => {
-      this.#forget(callId);
+      this.#outstanding.forget(callId);
       peer.cancel(callId);
     });
+    const refusedBy = this.#outstanding.refusal(peer.calls.size, bytes.length);
+    if (refusedBy !== undefined) {
+      const report = reportOfRefusal(bytes.length, limits, peer.report(startedAtMs), refusedBy);
+      const code = refusedBy.limit === 'maxMessageBytes' ? 'TOO_LARGE' : 'OVERLOADED';
+      this.#pending.fail(callId, code, 'no', undefined, report);
+      return answer;
+    }
+    this.#outstanding.add(callId, peer, bytes.length);
     peer.start({
       callId,
       method,
       bytes,
-      deadlineAtMs: startedAtMs + deadlineMs,
-      overdueAtMs: startedAtMs + overdueAfterMs,
+      deadlineAtMs: startedAtMs + limits.deadlineAfterMs,
+      overdueAtMs: startedAtMs + limits.overdueAfterMs,
+      limits,
       idempotent,
       sizeBytes,
     });
     return answer;
-  }
-
-  #forget(callId: number): void {
-    this.#outstandingBytes -= this.#outstanding.get(callId) ?? 0;
-    this.#outstanding.delete(callId);
   }
 
   #accept(stream: ByteStream): void {
@@ -197,6 +188,14 @@ export class TcpTransport implements Transport {
 
   #tell(event: TransportEvent): void {
     for (const listener of this.#listeners) listener(event);
+    if (!peerHealth.hasSubscribers || event.type === 'peer:overdue') return;
+    const { peer } = event;
+    if (event.type === 'peer:back') {
+      peerHealth.publish({ local: this.address, peer, health: 'live', silentMs: event.silentMs });
+    } else {
+      const { why, failedCalls } = event;
+      peerHealth.publish({ local: this.address, peer, health: 'silent', why, failedCalls });
+    }
   }
 }
 
@@ -206,8 +205,8 @@ class TcpPeer implements Peer {
   readonly #transport: TcpTransport;
   readonly #client: ClientPeer;
 
-  constructor(transport: TcpTransport, address: string, client: ClientPeer) {
-    this.address = address;
+  constructor(transport: TcpTransport, client: ClientPeer) {
+    this.address = client.address;
     this.clock = transport.clock;
     this.#transport = transport;
     this.#client = client;
@@ -224,11 +223,11 @@ class TcpPeer implements Peer {
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#transport.startCall(this.#client, this.address, method, encoded, options);
+    return this.#transport.startCall(this.#client, method, encoded, options);
   }
 
   overdueAfterMs(method: string, expectedBytes = 0): number {
-    const { responseTimes, rtt } = this.#client;
+    const { responseTimes, rtt } = this.#client.calls;
     return responseTimes.overdueAfterMs(method, expectedBytes, this.clock.now(), rtt);
   }
 

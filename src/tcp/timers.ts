@@ -62,11 +62,15 @@ export class Timers {
   #ring(): void {
     if (this.#closed) return;
     const nowMs = this.#clock.now();
-    for (let due = this.#alarms.peek(); due !== undefined && due.key <= nowMs; due = this.#alarms.peek()) {
-      this.#alarms.pop();
-      due.value.ring(nowMs, nowMs - due.key > this.#stallMs);
+    try {
+      for (let due = this.#alarms.peek(); due !== undefined && due.key <= nowMs; due = this.#alarms.peek()) {
+        this.#alarms.pop();
+        due.value.ring(nowMs, nowMs - due.key > this.#stallMs);
+      }
+    } finally {
+      // A caller's `onOverdue` may throw; the others are still due.
+      this.#arm();
     }
-    this.#arm();
   }
 }
 
@@ -82,8 +86,9 @@ export class Alarm {
     this.#onDue = onDue;
   }
 
-  get isSet(): boolean {
-    return this.#entry !== undefined;
+  /** When it rings; `Infinity` when it is not set. */
+  get atMs(): number {
+    return this.#entry?.key ?? Number.POSITIVE_INFINITY;
   }
 
   /** Rings then, and not at what was set before; `Infinity`: not at all. */

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { RpcError } from '../../src/transport/error.ts';
+import { explain } from '../../src/transport/explain.ts';
 import { type Adapter, CALLS_MAX, Gate, pass, type World } from './world.ts';
 
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
@@ -237,6 +238,30 @@ export function describeCalls(adapter: Adapter): void {
         expect(world.peer.health).toBe('unknown');
       }),
     );
+
+    test('says what it went through: how far it got, its limits, its peer', () =>
+      adapter.run(async ({ server, peer }) => {
+        const never = new Gate();
+        server.handle('hang', () => never.opened);
+        const late = await failure(peer.call('hang', pattern(1000), { deadline: 100 }));
+        expect(late.report).toMatchObject({
+          state: expect.stringMatching(/^(sent|working)$/),
+          requestBytes: expect.any(Number),
+          answerArrivedBytes: 0,
+          overdue: false,
+          limits: { deadline: 'given', deadlineAfterMs: 100, basis: { source: 'none', samples: 0 } },
+          peer: { health: 'live', outstandingCalls: 1 },
+        });
+        expect(late.report!.requestBytes).toBeGreaterThan(1000);
+        expect(late.report!.sinceSentMs).toBeGreaterThan(0);
+        const tooLarge = await failure(peer.call('hang', new Uint8Array(MESSAGE_BYTES_MAX)));
+        expect(tooLarge.report).toMatchObject({
+          state: 'refused',
+          refusedBy: { limit: 'maxMessageBytes', max: MESSAGE_BYTES_MAX },
+          limits: { deadline: 'adaptive' },
+        });
+        expect(explain(late)).toContain('Its caller gave it 100 ms');
+      }));
 
     test('leaves the next one alone', () =>
       adapter.run(async ({ server, peer }) => {
