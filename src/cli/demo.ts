@@ -17,6 +17,7 @@ import { type FileSource, openSource } from './file-source.ts';
 import type { CliIo } from './io.ts';
 import { connectGrid, type TransportKind } from './network.ts';
 import { timeLimit } from './time-limit.ts';
+import { openTrace } from './trace.ts';
 import { formatBytes, formatDuration } from './units.ts';
 import { runVerb, type VerbResult } from './verb.ts';
 
@@ -26,12 +27,15 @@ export interface DemoOptions {
   readonly silent: number;
   readonly file?: string | undefined;
   readonly transport?: TransportKind | undefined;
+  readonly trace?: string | undefined;
+  readonly verbose?: boolean | undefined;
   readonly json?: boolean | undefined;
 }
 
 /** Runs the demonstration; succeeds only when every byte came back each time. */
 export function demo(io: CliIo, options: DemoOptions): Promise<number> {
-  return runVerb(io, { name: 'demo', json: options.json, afterInterrupt: AGAIN }, async (context) => {
+  const { json, verbose } = options;
+  return runVerb(io, { name: 'demo', json, verbose, afterInterrupt: AGAIN }, async (context) => {
     const plan = planDemo(options.nodes, options.silent);
     await using file = await openDemoFile(io, options.file);
     checkDemoFile(file.sizeBytes, file.label);
@@ -40,7 +44,8 @@ export function demo(io: CliIo, options: DemoOptions): Promise<number> {
     await using fleet = await startFleet(plan.nodes, folder.path, options.transport, io.interrupted);
     const startedAfterMs = context.progress.elapsedMs;
     const servers = fleet.nodes.map(({ address }) => ({ address, permutationSeed: undefined }));
-    await using connection = await connectGrid({ servers }, options);
+    await using trace = await openTrace(io, options, 'client');
+    await using connection = await connectGrid({ servers }, { ...options, trace });
     const { progress } = context;
     using stage = new Stage({ fleet, connection, plan, progress, signal: io.interrupted });
     const narrator = new Narrator(io, context);

@@ -6,6 +6,7 @@ import { type Grid, loadGrid } from './grid-file.ts';
 import type { CliIo } from './io.ts';
 import { connectGrid, type TransportKind } from './network.ts';
 import { openOutput } from './output.ts';
+import { openTrace } from './trace.ts';
 import { formatBytes, formatDuration, formatRate } from './units.ts';
 import { runVerb } from './verb.ts';
 
@@ -13,6 +14,8 @@ import { runVerb } from './verb.ts';
 export interface GetOptions {
   readonly grid?: string | undefined;
   readonly transport?: TransportKind | undefined;
+  readonly trace?: string | undefined;
+  readonly verbose?: boolean | undefined;
   readonly output?: string | undefined;
   readonly json?: boolean | undefined;
 }
@@ -20,7 +23,8 @@ export interface GetOptions {
 /** Downloads the file that `text`, a capability, names. */
 export function get(io: CliIo, text: string, options: GetOptions): Promise<number> {
   const stdoutIsData = options.output === undefined || options.output === '-';
-  const verb = { name: 'get', json: options.json, stdoutIsData, afterInterrupt: AGAIN };
+  const { json, verbose } = options;
+  const verb = { name: 'get', json, verbose, stdoutIsData, afterInterrupt: AGAIN };
   return runVerb(io, verb, async ({ progress }) => {
     const capability = parseCapability(text);
     // What a literal holds is in the capability itself: no server is asked, none need be known.
@@ -29,7 +33,8 @@ export function get(io: CliIo, text: string, options: GetOptions): Promise<numbe
     const totalBytes = isLiteral ? capability.bytes.length : capability.sizeBytes;
 
     await using output = await openOutput(options.output, io);
-    await using connection = await connectGrid(grid, options);
+    await using trace = await openTrace(io, options, 'client');
+    await using connection = await connectGrid(grid, { ...options, trace });
     let doneBytes = 0;
     const bytesOfFile = download(text, connection.servers, {
       signal: io.interrupted,

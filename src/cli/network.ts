@@ -6,6 +6,7 @@ import { createEndpoint } from '../datagram/create-endpoint.ts';
 import { RemoteStorageServer } from '../storage/remote-server.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
 import { createTcpEndpoint } from '../tcp/create-tcp-endpoint.ts';
+import type { TraceFile } from '../trace/trace-file.ts';
 import { systemRandom } from '../transport/system-random.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Grid } from './grid-file.ts';
@@ -19,15 +20,17 @@ export interface TransportOptions {
   readonly transport?: TransportKind | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
+  /** Where to write down what happens; over UDP. */
+  readonly trace?: TraceFile | undefined;
 }
 
 /** Opens the transport. @throws RpcError when it cannot be bound. */
 export function openTransport(options: TransportOptions): Promise<Transport> {
-  const { transport = 'udp', host, port } = options;
+  const { transport = 'udp', host, port, trace } = options;
   const where = { ...(host !== undefined && { host }), ...(port !== undefined && { port }) };
   switch (transport) {
     case 'udp':
-      return createEndpoint(where);
+      return createEndpoint({ ...where, trace });
     case 'tcp':
       return createTcpEndpoint(where);
     default:
@@ -44,7 +47,7 @@ export interface GridConnection extends AsyncDisposable {
 
 /** The servers of a grid over a transport of their own. Nothing is sent before something is asked of them. */
 export async function connectGrid(grid: Grid, options: TransportOptions): Promise<GridConnection> {
-  const transport = await openTransport({ transport: options.transport });
+  const transport = await openTransport({ transport: options.transport, trace: options.trace });
   return {
     servers: grid.servers.map(
       ({ address, permutationSeed }) =>

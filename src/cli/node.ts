@@ -11,6 +11,7 @@ import { CliError, fileProblem, isErrnoException } from './failure.ts';
 import { lockFolder } from './folder-lock.ts';
 import { type CliIo, writeFully } from './io.ts';
 import { openTransport, type TransportKind } from './network.ts';
+import { openTrace } from './trace.ts';
 import { runVerb } from './verb.ts';
 
 /** Where a node keeps its shares and where it is reached. */
@@ -19,6 +20,7 @@ export interface NodeOptions {
   readonly transport?: TransportKind | undefined;
   readonly port?: number | undefined;
   readonly host?: string | undefined;
+  readonly trace?: string | undefined;
 }
 
 /** Serves until a signal asks it to stop; to stop when asked is a success. */
@@ -30,7 +32,8 @@ export function node(io: CliIo, options: NodeOptions): Promise<number> {
     await makeFolder(options.dir);
     await using _lock = await lock(options.dir);
     progress.startStage('opening the port');
-    await using transport = await openTransport(options);
+    await using trace = await openTrace(io, options, 'server');
+    await using transport = await openTransport({ ...options, trace });
     progress.startStage('opening the shares');
     await using server = await DiskStorageServer.open({
       folder: join(options.dir, 'storage'),

@@ -72,6 +72,8 @@ function addPut(program: Command, io: CliIo, finish: Finish): void {
       base64,
     )
     .option('--wait-for-all', 'wait for every share, also those of servers that are late')
+    .addOption(traceOption())
+    .addOption(verboseOption())
     .option('--json', 'JSON lines on standard output, the last one a summary with the capability')
     .action(async (file, options) => finish(await (await import('./put.ts')).put(io, file, options)));
 }
@@ -85,6 +87,8 @@ function addGet(program: Command, io: CliIo, finish: Finish): void {
   command
     .addOption(transportOption())
     .option('-o, --output <file>', 'where to write it; - or nothing is standard output')
+    .addOption(traceOption())
+    .addOption(verboseOption())
     .option('--json', 'JSON lines on standard output (with the file there: on standard error)')
     .action(async (text, options) => finish(await (await import('./get.ts')).get(io, text, options)));
 }
@@ -116,6 +120,7 @@ function addNode(program: Command, io: CliIo, finish: Finish): void {
     )
     .option('--host <address>', 'local address to listen on', '127.0.0.1')
     .addOption(transportOption())
+    .addOption(traceOption())
     .action(async (options) => finish(await (await import('./node.ts')).node(io, options)));
 }
 
@@ -133,6 +138,8 @@ function addDemo(program: Command, io: CliIo, finish: Finish): void {
     )
     .addOption(transportOption())
     .option('--file <file>', 'the file; without it, 32 MiB of the running Node executable')
+    .addOption(traceOption())
+    .addOption(verboseOption())
     .option('--json', 'JSON lines on standard output, the last one a summary')
     .action(async (options) => finish(await (await import('./demo.ts')).demo(io, options)));
 }
@@ -141,6 +148,14 @@ function transportOption(): Option {
   return new Option('--transport <kind>', 'what carries the calls, the same for nodes and clients')
     .choices(['udp', 'tcp'])
     .default('udp');
+}
+
+function traceOption(): Option {
+  return new Option('--trace <file>', 'write down every packet and call, as qlog (*.sqlog is for qvis)');
+}
+
+function verboseOption(): Option {
+  return new Option('-v, --verbose', 'explain every call that failed, on standard error');
 }
 
 function addGridOption(command: Command): void {

@@ -6,6 +6,7 @@ import { loadGrid } from './grid-file.ts';
 import type { CliIo } from './io.ts';
 import { connectGrid, type TransportKind } from './network.ts';
 import { checkShareNumbers, convergenceSecret } from './options.ts';
+import { openTrace } from './trace.ts';
 import { formatBytes, formatDuration, formatRate } from './units.ts';
 import { runVerb } from './verb.ts';
 
@@ -13,6 +14,8 @@ import { runVerb } from './verb.ts';
 export interface PutOptions {
   readonly grid?: string | undefined;
   readonly transport?: TransportKind | undefined;
+  readonly trace?: string | undefined;
+  readonly verbose?: boolean | undefined;
   readonly needed: number;
   readonly happy: number;
   readonly total: number;
@@ -24,13 +27,15 @@ export interface PutOptions {
 
 /** Uploads `file`; `-` is standard input, of any length. */
 export function put(io: CliIo, file: string, options: PutOptions): Promise<number> {
-  return runVerb(io, { name: 'put', json: options.json, afterInterrupt: AGAIN }, async ({ progress }) => {
+  const { json, verbose } = options;
+  return runVerb(io, { name: 'put', json, verbose, afterInterrupt: AGAIN }, async ({ progress }) => {
     checkShareNumbers(options);
     const convergence = convergenceSecret(options.convergence, io.env);
     const grid = await loadGrid(options.grid, io.env);
     progress.startStage('reading');
     await using source = await openSource(file, io, (spooledBytes) => progress.advance(spooledBytes));
-    await using connection = await connectGrid(grid, options);
+    await using trace = await openTrace(io, options, 'client');
+    await using connection = await connectGrid(grid, { ...options, trace });
     const { needed, happy, total, segmentSize, waitForAll } = options;
     const result = await upload(source, connection.servers, {
       needed,

@@ -2,6 +2,7 @@
 // exit code. A verb itself only does its work and throws.
 
 import { EXIT } from './exit-codes.ts';
+import { FailedCalls } from './failed-calls.ts';
 import { describeFailure, type Failure } from './failure.ts';
 import { type CliIo, Interrupted, terminalTraits, writeFully } from './io.ts';
 import { JsonLines } from './json-lines.ts';
@@ -15,6 +16,8 @@ export interface VerbOptions {
   readonly json?: boolean | undefined;
   /** Standard output carries a file: JSON lines go to standard error, and no bar is drawn over it. */
   readonly stdoutIsData?: boolean | undefined;
+  /** Explain each call that failed, also when the verb has succeeded. */
+  readonly verbose?: boolean | undefined;
   /** What to do after an interruption, as a clause: `run the same command again`. */
   readonly afterInterrupt: string;
 }
@@ -53,9 +56,11 @@ export async function runVerb(
     json,
     label: options.name,
   });
+  using failedCalls = options.verbose ? new FailedCalls() : undefined;
   try {
     const { text, note, warnings = [], summary } = await body({ progress, json });
     progress.stop();
+    await failedCalls?.tell(io.stderr, json);
     for (const warning of warnings) await writeFully(io.stderr, `nevermind ${options.name}: ${warning}\n`);
     if (note !== undefined && terminal.isTerminal) await writeFully(io.stderr, `${note}\n`);
     if (json !== undefined) await json.writeSummary({ ok: true, ...summary });
@@ -64,7 +69,7 @@ export async function runVerb(
   } catch (error) {
     progress.stop();
     const failure = failureOf(error, io, options, progress);
-    await report(failure, error, io, options, json);
+    await report(failure, error, io, options, json, failedCalls);
     return failure.exitCode;
   }
 }
@@ -82,6 +87,7 @@ async function report(
   io: CliIo,
   options: VerbOptions,
   json: JsonLines | undefined,
+  failedCalls: FailedCalls | undefined,
 ): Promise<void> {
   // Nobody reads any more, and the program before us in the pipe has not failed either: leave without a word.
   if (failure.exitCode === EXIT.outputClosed) return;
@@ -89,6 +95,7 @@ async function report(
   if (failure.next !== undefined) lines.push(`  next: ${failure.next}`);
   if (io.env.NEVERMIND_DEBUG && error instanceof Error) lines.push(String(error.stack));
   try {
+    await failedCalls?.tell(io.stderr, json);
     await writeFully(io.stderr, `${lines.join('\n')}\n`);
     await json?.writeSummary({ ok: false, exitCode: failure.exitCode, error: failureFields(failure) });
   } catch {
