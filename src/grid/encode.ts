@@ -1,12 +1,12 @@
 // An immutable file made into shares: encrypt, erasure-code, hash. Segments go in, blocks come out; what stands
 // around the blocks of each share is known at the end. Keeps hashes only. Where shares go is upload's business.
 
-import { concatBytes } from '../base/bytes.ts';
+import { concatBytes, equalBytes } from '../base/bytes.ts';
 import { ErasureCodec } from '../erasure/codec.ts';
 import { applyKeystream } from '../tahoe/aes-ctr.ts';
 import type { ChkCapability } from '../tahoe/capability.ts';
 import { createCrypttextHasher, hashBlock, hashCrypttextSegment } from '../tahoe/leaf-hashes.ts';
-import { buildMerkleTree, MerkleTree, proofNodes } from '../tahoe/merkle.ts';
+import { buildMerkleTree, leafNode, MerkleTree, proofNodes } from '../tahoe/merkle.ts';
 import { Segmentation, SHARES_MAX, segmentSizeFor } from '../tahoe/segments.ts';
 import {
   encodeShareChain,
@@ -16,6 +16,7 @@ import {
   shareSizeBytes,
 } from '../tahoe/share-layout.ts';
 import { encodeUriExtension, type UriExtension, uriExtensionHash } from '../tahoe/uri-extension.ts';
+import { SourceError } from './source.ts';
 
 /** What {@link ChkEncoder} is made from. */
 export interface ChkEncoderOptions {
@@ -120,10 +121,22 @@ export class ChkEncoder {
 
   /**
    * The blocks of any segment for some shares, in the order asked for: for a share that moves to another
-   * server later. Nothing is hashed; the plaintext has to be the same as before.
+   * server later.
+   * @throws SourceError when the plaintext is not what it was the first time: its block would fit no hash, and
+   *   two texts under one key stream give away what they differ in.
    */
   encodeBlocksAgain(segment: number, plaintext: Uint8Array, shareNumbers: readonly number[]): Uint8Array[] {
-    return this.#cut(segment, this.#encrypt(segment, plaintext), shareNumbers);
+    const crypttext = this.#encrypt(segment, plaintext);
+    if (segment < this.#nextSegment) {
+      const known = this.#crypttextTree.get(leafNode(this.segmentCount, segment));
+      if (!equalBytes(hashCrypttextSegment(crypttext), known)) {
+        throw new SourceError(
+          'SOURCE_DIFFERS',
+          `segment ${segment} is not what it was when it was read before`,
+        );
+      }
+    }
+    return this.#cut(segment, crypttext, shareNumbers);
   }
 
   /**

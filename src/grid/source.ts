@@ -16,7 +16,9 @@ export type SourceErrorCode =
   /** The source ended before `sizeBytes`. */
   | 'SOURCE_TOO_SHORT'
   /** The source went on after `sizeBytes`. */
-  | 'SOURCE_TOO_LONG';
+  | 'SOURCE_TOO_LONG'
+  /** Read again, the source gave other bytes. */
+  | 'SOURCE_DIFFERS';
 
 /** A source that does not hold what it said: most likely the file changed while it was read. */
 export class SourceError extends Error {

@@ -91,6 +91,15 @@ describe('the encoder', () => {
     expect(encoder.finish().capability).toEqual(encodeFile(plaintext, options).capability);
   });
 
+  it('gives no block again of a plaintext that has changed since', () => {
+    const { encoder } = encodeFile(plaintext, options);
+    const changed = segmentOf(plaintext, encoder, 2).slice();
+    changed[7]! ^= 1;
+    expect(() => encoder.encodeBlocksAgain(2, changed, [0])).toThrow(
+      expect.objectContaining({ code: 'SOURCE_DIFFERS' }),
+    );
+  });
+
   it('leaves the plaintext as it was', () => {
     const given = plaintext.slice();
     encodeFile(given, options);

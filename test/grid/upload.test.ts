@@ -261,6 +261,24 @@ describe('pushing', () => {
     expect(heir.count('read')).toBeGreaterThan(10);
   });
 
+  test('fails when the source gives other bytes to encode again', async () => {
+    const grid = new GridFixture(11);
+    failsAt(grid.servers[0]!, 'write', 8, new RpcError('PEER_SILENT', 'gone'));
+    let passes = 0;
+    const source: UploadSource = {
+      sizeBytes: LONG.length,
+      async *read() {
+        yield ++passes === 1 ? LONG : LONG.map((byte, at) => (at === 5 ? byte ^ 1 : byte));
+      },
+    };
+    const put = upload(source, grid.servers, { clock: grid.clock, random: grid.random, ...options });
+    put.catch(() => {});
+    expect((await failure(grid.run(put))).code).toBe('SOURCE_CHANGED');
+    expect(passes).toBe(2);
+    expectNothingLeft(grid);
+    expect(grid.finishedShares).toEqual([]);
+  });
+
   test('replaces a server that falls silent and holds up the others', async () => {
     const grid = new GridFixture(11);
     const victims = [grid.servers[1]!, grid.servers[2]!];
