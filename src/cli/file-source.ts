@@ -1,5 +1,5 @@
 // Files and standard input as sources of an upload. A regular file is read in place, by position; what has no
-// length or cannot be read twice (standard input, pipes, devices) is first copied to a temporary file.
+// length or cannot be read twice (standard input, pipes, devices, /proc) is first copied to a temporary file.
 
 import type { Stats } from 'node:fs';
 import { type FileHandle, mkdtemp, open } from 'node:fs/promises';
@@ -34,7 +34,8 @@ export async function openSource(file: string, io: CliIo, onSpooled?: OnSpooled)
     const stats = await handle.stat();
     if (stats.isDirectory())
       throw usageError(`${label} is a folder`, 'give one file; pack a folder with tar first');
-    if (stats.isFile()) return new OpenFileSource(handle, stats, label);
+    if (stats.isFile() && !(await hidesItsSize(handle, stats)))
+      return new OpenFileSource(handle, stats, label);
     return await spool(handle.createReadStream(), label, io.interrupted, onSpooled);
   } catch (error) {
     await handle.close();
@@ -54,6 +55,13 @@ async function openForReading(file: string): Promise<FileHandle> {
       cause: error,
     });
   }
+}
+
+/** Whether a file that says it is empty is not: those of /proc are made while they are read. */
+async function hidesItsSize(handle: FileHandle, { size }: Stats): Promise<boolean> {
+  if (size > 0) return false;
+  const { bytesRead } = await handle.read(Buffer.alloc(1), 0, 1, 0);
+  return bytesRead > 0;
 }
 
 async function spool(

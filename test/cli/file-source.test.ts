@@ -80,6 +80,12 @@ describe('a file as a source', () => {
     expect((await bytesOf(source.read(8))).toString()).toBe('the pipe');
     expect(await readdir(temporary)).toEqual([]);
   });
+
+  test.runIf(process.platform === 'linux')('that says it is empty and is not is kept whole', async () => {
+    await using source = await openSource('/proc/version', fakeIo());
+    expect((await bytesOf(source.read())).toString()).toMatch(/^Linux version .*\n$/);
+    expect(source.sizeBytes).toBeGreaterThan(0);
+  });
 });
 
 describe('standard input as a source', () => {
