@@ -2,7 +2,7 @@
 // length or cannot be read twice (standard input, pipes, devices, /proc) is first copied to a temporary file.
 
 import type { Stats } from 'node:fs';
-import { type FileHandle, mkdtemp, open } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { UploadSource } from '../grid/source.ts';
@@ -10,6 +10,7 @@ import { removeAtExit } from './cleanup.ts';
 import { EXIT } from './exit-codes.ts';
 import { CliError, fileProblem, isErrnoException, usageError } from './failure.ts';
 import type { CliIo } from './io.ts';
+import { openNamedPipe } from './named-pipe.ts';
 import { quoteName } from './units.ts';
 
 /** A source that holds a file open until it is disposed. */
@@ -29,6 +30,9 @@ export type OnSpooled = (spooledBytes: number) => void;
 export async function openSource(file: string, io: CliIo, onSpooled?: OnSpooled): Promise<FileSource> {
   if (file === '-') return spool(io.openStdin(), 'standard input', io.interrupted, onSpooled);
   const label = quoteName(file);
+  if (await isNamedPipe(file)) {
+    return spool(await openNamedPipe(file, 'read', io.interrupted), label, io.interrupted, onSpooled);
+  }
   const handle = await openForReading(file);
   try {
     const stats = await handle.stat();
@@ -41,6 +45,11 @@ export async function openSource(file: string, io: CliIo, onSpooled?: OnSpooled)
     await handle.close();
     throw error;
   }
+}
+
+/** What cannot be looked at is none: opening it says why. */
+async function isNamedPipe(file: string): Promise<boolean> {
+  return (await stat(file).catch(() => undefined))?.isFIFO() ?? false;
 }
 
 async function openForReading(file: string): Promise<FileHandle> {

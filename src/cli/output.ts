@@ -4,11 +4,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { type FileHandle, open, realpath, rename, stat } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { removeAtExit } from './cleanup.ts';
 import { EXIT } from './exit-codes.ts';
 import { CliError, fileProblem, isErrnoException, usageError } from './failure.ts';
 import { type CliIo, writeFully } from './io.ts';
+import { openNamedPipe } from './named-pipe.ts';
 import { quoteName } from './units.ts';
 
 /** Takes the bytes of one file, in order. Disposed without `commit`, it leaves no file behind. */
@@ -32,6 +34,10 @@ export async function openOutput(target: string | undefined, io: CliIo): Promise
     const existing = await statOrUndefined(target);
     if (existing?.isDirectory() || target.endsWith('/')) {
       throw usageError(`${quoteName(target)} is a folder`, 'give the name of a file in it: -o FOLDER/NAME');
+    }
+    if (existing?.isFIFO()) {
+      const pipe = await openNamedPipe(target, 'write', io.interrupted);
+      return new PipeOutput(pipe, target, io.interrupted);
     }
     if (existing !== undefined && !existing.isFile())
       return new DirectOutput(await open(target, 'w'), target);
@@ -98,7 +104,7 @@ class AtomicFile implements Output {
   }
 }
 
-/** A device or a pipe with a name: no second name, nothing to rename. */
+/** A device: no second name, nothing to rename. */
 class DirectOutput implements Output {
   readonly label: string;
   readonly #handle: FileHandle;
@@ -120,6 +126,31 @@ class DirectOutput implements Output {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close();
+  }
+}
+
+/** A pipe with a name, whose reader may take its time. */
+class PipeOutput implements Output {
+  readonly label: string;
+  readonly #pipe: Socket;
+  readonly #interrupted: AbortSignal;
+
+  constructor(pipe: Socket, path: string, interrupted: AbortSignal) {
+    this.label = quoteName(path);
+    this.#pipe = pipe;
+    this.#interrupted = interrupted;
+    // Told to whoever writes; nobody else need hear of it.
+    pipe.on('error', () => {});
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return writeFully(this.#pipe, bytes, this.#interrupted);
+  }
+
+  async commit(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#pipe.destroy();
   }
 }
 
