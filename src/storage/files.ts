@@ -33,6 +33,7 @@ export interface Files {
   makeFolders(path: string): Promise<string | undefined>;
   /** Names in a folder, in no particular order. */
   list(path: string): Promise<readonly string[]>;
+  /** A symbolic link is a file, whatever it points to. */
   stat(path: string): Promise<FileStat>;
   open(path: string, access: FileAccess): Promise<OpenFile>;
   /** Replaces what `to` names. */

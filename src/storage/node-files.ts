@@ -2,7 +2,7 @@
 // error means) is left to the server.
 
 import { close, fstat, fsync, ftruncate, open, read, type Stats, write } from 'node:fs';
-import { mkdir, readdir, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, rmdir, statfs, unlink } from 'node:fs/promises';
 import type { FileAccess, FileStat, Files, OpenFile } from './files.ts';
 
 /** The machine's own file system. */
@@ -10,7 +10,7 @@ export const nodeFiles: Files = {
   makeFolders: (path) => mkdir(path, { recursive: true }),
   list: (path) => readdir(path),
   async stat(path): Promise<FileStat> {
-    const found = await stat(path);
+    const found = await lstat(path);
     return { kind: found.isDirectory() ? 'folder' : 'file', sizeBytes: found.size };
   },
   async open(path, access): Promise<OpenFile> {

@@ -1,5 +1,6 @@
 // What a storage server promises, on a real disk and on the one in memory alike.
 
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { base32Encode } from '../../src/base/base32.ts';
@@ -403,6 +404,19 @@ describe('starting', () => {
     files.fault = () => ({ code });
     await expect(openServer({ files })).rejects.toThrow(advice);
     await expect(openServer({ files })).rejects.toThrow('/node/storage');
+  });
+
+  it('clears away a symbolic link among unfinished uploads, and nothing of what it points to', async () => {
+    const { nodeFiles } = await import('../../src/storage/node-files.ts');
+    const folder = await temporaryFolder();
+    const elsewhere = await temporaryFolder();
+    await writeFile(join(elsewhere, 'precious'), 'not ours');
+    const incoming = join(folder, 'shares/incoming');
+    await mkdir(incoming, { recursive: true });
+    await symlink(elsewhere, join(incoming, 'aa'));
+    await openServer({ files: nodeFiles, folder });
+    expect(await readdir(incoming)).toEqual([]);
+    expect(await readdir(elsewhere)).toEqual(['precious']);
   });
 
   it('has no use for a read-only server without shares', async () => {
