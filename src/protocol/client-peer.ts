@@ -57,6 +57,11 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     return this.health.state;
   }
 
+  /** The session in use, if there is one. */
+  get session(): Link | undefined {
+    return this.#link;
+  }
+
   /** What explains a call that fails now. */
   report(nowMs: number): PeerReport {
     const { rtt, lossRate } = this.path;
@@ -158,7 +163,8 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   onSessionForgotten(link: Link, nowMs: number): void {
     if (link !== this.#link) return;
     this.#dropLink();
-    this.#handshakes.want(nowMs);
+    // P-96: for who waits; two idle clients must not fight for the last place at a server that is full.
+    if (this.calls.size > 0) this.#handshakes.want(nowMs);
   }
 
   #dropLink(): void {

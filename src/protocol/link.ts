@@ -40,6 +40,8 @@ export interface LinkContext {
 
 /** The first packet of a responder carries the handshake's answer instead of a DATA header. */
 export interface FirstPacket {
+  /** Where the handshake came from, and its answer goes, wherever the path leads now. */
+  readonly to: PathAddress;
   readonly acceptance: Acceptance;
   writeHello(target: Uint8Array, at: number): number;
   readonly helloBytesMax: number;
@@ -302,7 +304,9 @@ export class Link {
 
   /** The answer to the handshake alone, of a session that is not (yet) the one in use. */
   pollHandshake(nowMs: number): Transmit | undefined {
-    if (this.#closed || this.#first === undefined || !this.path.maySend) return undefined;
+    if (this.#closed || this.#first === undefined) return undefined;
+    // An answer to another address than the path's is well below three times the first datagram (P-80).
+    if (sameAddress(this.#first.to, this.path.address) && !this.path.maySend) return undefined;
     return this.#build(0, false, nowMs);
   }
 
@@ -344,7 +348,9 @@ export class Link {
     const { slab } = this.#context;
     const first = this.#first;
     const wantedBytes = dataBytes > 0 && first === undefined ? dataBytes : MIN_DATAGRAM_BYTES;
-    const sizeBytes = Math.min(wantedBytes, this.path.sendAllowanceBytes);
+    const to = first?.to ?? this.path.address;
+    const isOnPath = sameAddress(to, this.path.address);
+    const sizeBytes = isOnPath ? Math.min(wantedBytes, this.path.sendAllowanceBytes) : wantedBytes;
     const { headerBytes, trailerBytes } = first?.acceptance ?? this.#keys;
     const packet = new PacketBuilder(slab.take(sizeBytes), headerBytes, trailerBytes);
     if (first !== undefined) {
@@ -368,10 +374,11 @@ export class Link {
       first === undefined
         ? this.#keys.seal(packet.buffer, packet.at, this.sent.nextNumber)
         : first.acceptance.seal(packet.buffer, packet.at);
-    return this.#send(bytes, packet.items, packet.ackEliciting, false, nowMs);
+    return this.#send(to, bytes, packet.items, packet.ackEliciting, false, nowMs);
   }
 
   #send(
+    to: PathAddress,
     bytes: Uint8Array,
     items: readonly SentItem[],
     ackEliciting: boolean,
@@ -381,8 +388,8 @@ export class Link {
     const sizeBytes = bytes.length;
     this.#context.slab.commit(sizeBytes);
     this.sent.onSent({ sentAtMs: nowMs, sizeBytes, ackEliciting, mtuProbe, items });
-    this.#firstSentTo ??= this.path.address;
-    this.path.onSentBytes(sizeBytes);
+    this.#firstSentTo ??= to;
+    if (sameAddress(to, this.path.address)) this.path.onSentBytes(sizeBytes);
     // A probe for the size is many times what it takes the place of: paced, it would hold everything up.
     if (!mtuProbe) this.path.pacer.onSent(nowMs, sizeBytes);
     if (ackEliciting) {
@@ -390,7 +397,7 @@ export class Link {
       if (this.#probesAllowed > 0) this.#probesAllowed--;
       this.#armProbe(nowMs);
     }
-    return { to: this.path.address, bytes };
+    return { to, bytes };
   }
 
   /** Before it is sealed, while what is in it can be read. */
@@ -449,6 +456,6 @@ export class Link {
     packet.padTo(packet.limit);
     this.#observeSent(packet, headerBytes, 'data');
     const bytes = this.#keys.seal(packet.buffer, packet.at, this.sent.nextNumber);
-    return this.#send(bytes, [], true, true, nowMs);
+    return this.#send(this.path.address, bytes, [], true, true, nowMs);
   }
 }

@@ -68,14 +68,16 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     nowMs: number,
   ): boolean {
     const context = this.#context;
-    if (this.#current === undefined && !sameAddress(this.path.address, from)) {
+    // A session in use, at an address that has proved itself, stays there; its own packets would move it.
+    if ((this.#current === undefined || !this.path.trusted) && !sameAddress(this.path.address, from)) {
       this.path.address = from;
       this.path.distrust();
     }
-    this.path.onReceivedBytes(sizeBytes);
+    if (sameAddress(this.path.address, from)) this.path.onReceivedBytes(sizeBytes);
     this.calls.initialGrantBytes = hello.initialGrantBytes;
     const link = new Link(context, localSession, remoteSession, acceptance.keys, this.path, this.#outbox, {
       acceptance,
+      to: from,
       helloBytesMax: HELLO_BYTES_MAX,
       writeHello: (target, at) =>
         writeHello(target, at, {
@@ -230,25 +232,26 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
 
   // ---- timers and sending
 
-  get #sendingLink(): Link | undefined {
+  /** The session in use, or the one that may become it. */
+  get session(): Link | undefined {
     return this.#current ?? this.#candidates.at(-1);
   }
 
   poll(nowMs: number): Transmit | undefined {
     for (const link of this.#candidates) {
       // A session that is not the one in use only answers its handshake.
-      if (link === this.#sendingLink) continue;
+      if (link === this.session) continue;
       const transmit = link.pollHandshake(nowMs);
       if (transmit !== undefined) return transmit;
     }
-    const transmit = this.#sendingLink?.poll(nowMs);
+    const transmit = this.session?.poll(nowMs);
     if (transmit === undefined) this.#setTimer();
     return transmit;
   }
 
   onTimer(nowMs: number): void {
     this.#timerEntry = undefined;
-    const link = this.#sendingLink;
+    const link = this.session;
     link?.onTimer(nowMs);
     // P-97
     if (link !== undefined && link.probeCount >= PROBES_UNTIL_GONE) link.quiet();
@@ -256,12 +259,12 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
   }
 
   forgiveStall(nowMs: number): void {
-    this.#sendingLink?.forgiveStall(nowMs);
+    this.session?.forgiveStall(nowMs);
     this.#context.touch(this);
   }
 
   #setTimer(): void {
-    const atMs = this.#sendingLink?.timerAtMs() ?? Number.POSITIVE_INFINITY;
+    const atMs = this.session?.timerAtMs() ?? Number.POSITIVE_INFINITY;
     this.#timerEntry = setTimer(this.#context.timers, this.#timerEntry, this, atMs);
   }
 

@@ -1,19 +1,24 @@
 // What the simulator has found, as small as it got, each named after the seed that showed it.
 
 import { describe, expect, test } from 'vitest';
+import type { ProtocolConfig } from '../../src/protocol/config.ts';
 import { VirtualClock } from '../../src/sim/clock.ts';
 import { SimNetwork } from '../../src/sim/network.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
+import type { NetworkEvent } from '../../src/sim/trace.ts';
 import { openSimTransport } from '../../src/sim/transport.ts';
+import { KIND } from '../../src/wire/datagram.ts';
+import { AmplificationWatch } from './amplification-watch.ts';
+import { Findings } from './violations.ts';
 
 const CLIENT = '10.0.0.1';
 const SERVER = '10.0.0.2';
 
-function setUp() {
+function setUp(config: Partial<ProtocolConfig> = {}, trace?: (event: NetworkEvent) => void) {
   const clock = new VirtualClock();
   const random = new SeededRandom('regressions');
-  const network = new SimNetwork({ clock, random: random.fork('network'), link: { latencyMs: 5 } });
-  const server = openSimTransport({ network, host: SERVER, port: 1, random: random.fork(SERVER) });
+  const network = new SimNetwork({ clock, random: random.fork('network'), link: { latencyMs: 5 }, trace });
+  const server = openSimTransport({ network, host: SERVER, port: 1, random: random.fork(SERVER), config });
   server.handle('echo', (request) => request, { early: 'safe' });
   const client = openSimTransport({ network, host: CLIENT, random: random.fork(CLIENT) });
   return { clock, network, server, client, peer: client.peer(server.address) };
@@ -52,5 +57,47 @@ describe('lossy grid, seed 513', () => {
       clock.runUntil(peer.call('echo', 3, { deadline: Number.POSITIVE_INFINITY, idempotent: true }), 1000),
     ).resolves.toBe(3);
     await clock.runUntil(Promise.all([client.close(), again.close(), server.close()]));
+  });
+});
+
+describe('seed 116', () => {
+  test('P-96: idle clients do not fight for the only place at a server', async () => {
+    const { clock, network, client, peer, server } = setUp({ maxServerPeers: 1 });
+    const other = openSimTransport({ network, host: '10.0.0.3', random: new SeededRandom('other') });
+    // Each one's acknowledgement comes when the other has just taken its place.
+    const first = peer.call('echo', 1);
+    await clock.run({ forMs: 12 });
+    await clock.runUntil(Promise.all([first, other.peer(server.address).call('echo', 2)]));
+    await clock.run({ forMs: 1000 });
+    const sent = network.counters.sent;
+    await clock.run({ forMs: 60_000 });
+    expect(network.counters.sent).toBe(sent);
+    await clock.runUntil(Promise.all([client.close(), other.close(), server.close()]));
+  });
+});
+
+describe('seed 904', () => {
+  test('P-80: a handshake from a new address is answered there, and pays for nothing sent elsewhere', async () => {
+    const findings = new Findings(() => 0);
+    const amplification = new AmplificationWatch([SERVER], findings);
+    const answers: string[] = [];
+    const { clock, network, client, peer, server } = setUp({}, (event) => {
+      amplification.onNetwork(event);
+      const { from, to, bytes } = event.datagram;
+      if (event.kind === 'delivered' && (bytes[0]! & 0x0f) === KIND.init) asked = from.port;
+      if (event.kind === 'sent' && (bytes[0]! & 0x0f) === KIND.resp) answers.push(`${asked} ${to.port}`);
+    });
+    let asked = 0;
+    await clock.runUntil(peer.call('echo', 1));
+    network.cut(SERVER, CLIENT);
+    const call = peer.call('echo', 2, { idempotent: true }).catch(() => 'failed');
+    for (let atMs = 0; atMs < 1000; atMs += 7) clock.setTimer(atMs, () => network.rebind(CLIENT));
+    await clock.run({ forMs: 1000 });
+    network.mend(SERVER, CLIENT);
+    await clock.runUntil(call);
+    expect(findings.violations).toEqual([]);
+    expect(answers.length).toBeGreaterThan(2);
+    for (const answer of answers) expect(answer.split(' ')[0]).toBe(answer.split(' ')[1]);
+    await clock.runUntil(Promise.all([client.close(), server.close()]));
   });
 });

@@ -1,0 +1,333 @@
+// One seed from beginning to end: a world is made, faults strike while it works (safety), the network heals and
+// everything must settle (liveness), all is closed and nothing may be left. What must hold is said here and in the
+// ledgers and watches; what is drawn from the seed, in plan.ts.
+
+import { DEFAULT_CONFIG } from '../../src/protocol/config.ts';
+import type { EndpointGauges } from '../../src/protocol/events.ts';
+import { VirtualClock } from '../../src/sim/clock.ts';
+import { SimNetwork } from '../../src/sim/network.ts';
+import { SeededRandom } from '../../src/sim/random.ts';
+import type { NetworkEventKind } from '../../src/sim/trace.ts';
+import { AmplificationWatch } from './amplification-watch.ts';
+import { CallLedger } from './call-ledger.ts';
+import { drawCalls, makeCalls, RunningHandlers, serveCalls } from './calls-workload.ts';
+import { EndpointWatch } from './endpoint-watch.ts';
+import { armFaults } from './faults.ts';
+import { drawFiles, GridWorkload } from './grid-workload.ts';
+import { ClientNode, type NodeWorld, ServerNode } from './nodes.ts';
+import type { SimPlan } from './plan.ts';
+import type { Sometimes } from './sometimes.ts';
+import { Findings, type Violation } from './violations.ts';
+
+/** What came of a seed. */
+export interface SeedReport {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  readonly sometimes: Partial<Record<Sometimes, number>>;
+  /** Over all datagrams, calls and their ends: two runs of a seed must agree. */
+  readonly traceHash: string;
+  readonly virtualMs: number;
+  readonly datagrams: number;
+  readonly calls: number;
+}
+
+/** Runs a plan. What goes wrong is in the report; it rejects only when the simulation itself is at fault. */
+export async function runSeed(plan: SimPlan): Promise<SeedReport> {
+  const run = new SeedRun(plan);
+  // A rejection that nobody handles would end a real process.
+  const onUnhandled = (reason: unknown) =>
+    run.findings.violated('nothing-thrown', `unhandled: ${describe(reason)}`);
+  process.on('unhandledRejection', onUnhandled);
+  try {
+    await run.run();
+  } catch (error) {
+    run.findings.violated('nothing-thrown', describe(error));
+  } finally {
+    process.off('unhandledRejection', onUnhandled);
+  }
+  return run.report();
+}
+
+class SeedRun {
+  readonly findings: Findings;
+  readonly #plan: SimPlan;
+  readonly #clock = new VirtualClock();
+  readonly #network: SimNetwork;
+  readonly #random: SeededRandom;
+  readonly #amplification: AmplificationWatch;
+  readonly #ledger: CallLedger;
+  readonly #running = new RunningHandlers();
+  readonly #grid: GridWorkload;
+  readonly #servers: ServerNode[];
+  readonly #clients: ClientNode[];
+  readonly #calls;
+  #ticks = 0;
+
+  constructor(plan: SimPlan) {
+    this.#plan = plan;
+    const random = new SeededRandom(`run ${plan.seed}`);
+    this.#random = random;
+    this.findings = new Findings(() => this.#clock.now());
+    const hosts = Array.from({ length: plan.servers }, (_, i) => `10.0.0.${i + 1}`);
+    this.#amplification = new AmplificationWatch(hosts, this.findings);
+    this.#network = new SimNetwork({
+      clock: this.#clock,
+      random: random.fork('network'),
+      link: plan.link,
+      trace: (event) => this.#amplification.onNetwork(event),
+    });
+    const forgetsClients = plan.config.maxServerPeers !== undefined;
+    const world: NodeWorld = {
+      clock: this.#clock,
+      network: this.#network,
+      findings: this.findings,
+      config: plan.config,
+      watch: ({ host }) => new EndpointWatch(host, forgetsClients, this.findings, this.#amplification),
+    };
+    this.#servers = hosts.map((host, i) => new ServerNode(i, world, random.fork(host)));
+    this.#clients = Array.from(
+      { length: plan.clients },
+      (_, i) => new ClientNode(i, world, random.fork(`client ${i}`)),
+    );
+    this.#ledger = new CallLedger({
+      findings: this.findings,
+      now: () => this.#clock.now(),
+      pausesOf: (client) => this.#clients[client]!.pauses,
+      forgetsClients,
+    });
+    this.#calls = drawCalls(plan, random.fork('calls'));
+    this.#grid = new GridWorkload(drawFiles(plan, random.fork('files')), {
+      servers: this.#servers,
+      random: random.fork('grid'),
+      findings: this.findings,
+    });
+  }
+
+  async run(): Promise<void> {
+    await this.#begin();
+    const heal = armFaults({ ...this.#world, plan: this.#plan }, this.#random.fork('faults'));
+    await this.#clock.run({ until: this.#tick, forMs: this.#plan.safetyMs });
+    heal();
+    await this.#settle();
+    await this.#reachEverybody();
+    await this.#checkStorage();
+    this.#ledger.check();
+    await this.#end();
+  }
+
+  report(): SeedReport {
+    const { counters } = this.#network;
+    for (const [kind, name] of Object.entries(NETWORK_SOMETIMES) as [NetworkEventKind, Sometimes][]) {
+      this.findings.saw(name, counters[kind]);
+    }
+    return {
+      seed: this.#plan.seed,
+      violations: this.findings.violations,
+      sometimes: this.findings.sometimes,
+      traceHash: `${this.#network.traceHash}${this.#ledger.hash.toString(16).padStart(8, '0')}`,
+      virtualMs: this.#clock.now(),
+      datagrams: counters.sent,
+      calls: this.#ledger.records.size,
+    };
+  }
+
+  get #world() {
+    const { findings } = this;
+    return {
+      clock: this.#clock,
+      network: this.#network,
+      servers: this.#servers,
+      clients: this.#clients,
+      findings,
+    };
+  }
+
+  async #begin(): Promise<void> {
+    for (const node of this.#servers) {
+      node.onStart = () => {
+        this.#amplification.restarted(node.host);
+        const clock = this.#network.clockOf(node.host);
+        serveCalls(node, clock, this.#ledger, this.#running, this.findings);
+        node.transport!.handle('ping', () => 'pong', { early: 'safe' });
+      };
+      node.start();
+    }
+    await this.#clock.run({ until: () => this.#servers.every(({ isUp }) => isUp) });
+    for (const node of this.#clients) {
+      node.onStart = () => {
+        const clock = this.#network.clockOf(node.host);
+        makeCalls(node, this.#servers, this.#calls, clock, this.#ledger, this.findings);
+        this.#grid.start(node, clock);
+      };
+      node.onCrash = () => {
+        this.#ledger.clientCrashed(node.index);
+        this.#grid.clientCrashed(node);
+      };
+      node.start();
+    }
+  }
+
+  /** The network has healed: every call and every operation on files must come to its end. */
+  async #settle(): Promise<void> {
+    const isDone = () => this.#ledger.open === 0 && this.#grid.open === 0;
+    await this.#clock.run({
+      until: () => {
+        this.#tick();
+        return isDone() && this.#servers.every(({ isUp }) => isUp);
+      },
+      forMs: SETTLE_MS,
+    });
+    if (this.#grid.open > 0)
+      this.findings.violated('settles', `${this.#grid.open} operations on files never settled`);
+  }
+
+  /** Each client gets an answer from each server, and knows then that it is there. */
+  async #reachEverybody(): Promise<void> {
+    const reached = this.#clients.flatMap((client) =>
+      this.#servers.map((server) => this.#reach(client, server)),
+    );
+    await this.#clock.runUntil(Promise.all(reached), REACH_MS + 60_000);
+    // By now every server knows which calls nobody waits for any more.
+    await this.#clock.run({ until: this.#tick, forMs: 5000 });
+    const stillRunning = this.#running
+      .of(this.#servers)
+      .filter((token) => this.#ledger.records.get(token)?.settled !== 'lost with its process');
+    if (stillRunning.length > 0) {
+      this.findings.violated(
+        'handler-told',
+        `nobody waits for calls ${stillRunning}, and their handlers run on`,
+      );
+    }
+    for (const { transport } of this.#clients) {
+      const { outstandingCalls, outstandingBytes, reassemblyBytes, promisedBytes } = transport!.gauges;
+      if (outstandingCalls + outstandingBytes + reassemblyBytes + promisedBytes > 0) {
+        this.findings.violated(
+          'nothing-left',
+          `a client without calls holds ${JSON.stringify(transport!.gauges)}`,
+        );
+      }
+    }
+  }
+
+  async #reach(client: ClientNode, server: ServerNode): Promise<void> {
+    const peer = client.transport!.peer(server.address);
+    const untilMs = this.#clock.now() + REACH_MS;
+    for (;;) {
+      try {
+        await peer.call('ping', null, { idempotent: true, deadline: 3000 });
+        break;
+      } catch (error) {
+        if (this.#clock.now() > untilMs) {
+          this.findings.violated('reachable', `${client.host} does not reach ${server.host}: ${error}`);
+          return;
+        }
+        await new Promise<void>((again) => void this.#clock.setTimer(250, again));
+      }
+    }
+    if (peer.health !== 'live')
+      this.findings.violated('reachable', `${server.host} has answered and is ${peer.health}`);
+  }
+
+  async #checkStorage(): Promise<void> {
+    const [client] = this.#clients;
+    if (this.#plan.files > 0) {
+      const clock = this.#network.clockOf(client!.host);
+      await this.#clock.runUntil(this.#grid.checkAll(client!, clock), SETTLE_MS);
+    }
+    for (const server of this.#servers)
+      await this.#clock.runUntil(server.shares.check(server.storage!), SETTLE_MS);
+    if (this.#plan.files === 0) return;
+    // Uploads that their clients could not end are given up in the end.
+    await this.#clock.run({ forMs: IDLE_UPLOAD_MS });
+    for (const { host, storage, unfinishedUploads } of this.#servers) {
+      // What a failing disk refused to remove goes with the next start.
+      const mayLeave = this.#plan.faults.includes('disk-errors');
+      if (storage!.uploadsUnderWay > 0 || (unfinishedUploads.length > 0 && !mayLeave)) {
+        this.findings.violated('nothing-half-written', `${host} holds on to ${unfinishedUploads} for ever`);
+      }
+    }
+    for (const server of this.#servers) {
+      server.powerCut();
+      server.start();
+    }
+    await this.#clock.run({ until: () => this.#servers.every(({ isUp }) => isUp) });
+    for (const server of this.#servers)
+      await this.#clock.runUntil(server.shares.check(server.storage!), SETTLE_MS);
+  }
+
+  /** Closes everything; then nothing may be left of it. */
+  async #end(): Promise<void> {
+    for (const node of [...this.#clients, ...this.#servers]) {
+      const { transport, host } = node;
+      const { peerErrors } = transport!.stats;
+      if (peerErrors > 0)
+        this.findings.violated('no-peer-errors', `${host} counts ${peerErrors} errors of its peers`);
+      await this.#clock.runUntil(transport!.close());
+      const left = Object.entries(transport!.gauges).filter(([, value]) => value > 0);
+      if (left.length > 0)
+        this.findings.violated('nothing-left', `${host} holds ${left} after it was closed`);
+    }
+    for (const { storage, files, host } of this.#servers) {
+      await this.#clock.runUntil(storage!.stop());
+      if (files!.openFiles > 0)
+        this.findings.violated('nothing-left', `${host} has ${files!.openFiles} files open`);
+    }
+    await this.#clock.run({ forMs: 10_000 });
+    if (this.#clock.armedTimers > 0)
+      this.findings.violated('nothing-left', `${this.#clock.armedTimers} timers`);
+    if (this.#network.openSockets > 0)
+      this.findings.violated('nothing-left', `${this.#network.openSockets} sockets`);
+  }
+
+  /** Before each step of virtual time; every few of them looks at the bounds. */
+  readonly #tick = (): boolean => {
+    if (this.#ticks++ % TICKS_PER_CHECK !== 0) return false;
+    for (const { transport, host } of [...this.#servers, ...this.#clients]) {
+      if (transport !== undefined) this.#checkBounds(host, transport.gauges);
+    }
+    return false;
+  };
+
+  #checkBounds(host: string, gauges: EndpointGauges): void {
+    const config = { ...DEFAULT_CONFIG, ...this.#plan.config };
+    const messages = this.#ledger.open + this.#servers.length;
+    const bounds: Partial<Record<keyof EndpointGauges, number>> = {
+      outstandingCalls: config.maxClientCalls,
+      outstandingBytes: config.maxQueuedBytes,
+      callingPeers: config.maxServerPeers,
+      reassemblyBytes: config.maxReassemblyBytes,
+      keptAnswerBytes: Math.max(config.maxKeptResponseBytes, 0),
+      promisedBytes: config.maxGrantedBytes + messages * config.initialGrantBytes,
+      // A client's attempts and its session; a server's candidates and the session in use.
+      sessions: 9 * gauges.calledPeers + 5 * gauges.callingPeers,
+    };
+    for (const [name, bound] of Object.entries(bounds)) {
+      const value = gauges[name as keyof EndpointGauges];
+      if (value > bound)
+        this.findings.violated('bounded', `${host}: ${name} is ${value}, and at most ${bound}`);
+    }
+  }
+}
+
+const NETWORK_SOMETIMES: Partial<Record<NetworkEventKind, Sometimes>> = {
+  lost: 'datagram lost',
+  duplicated: 'datagram duplicated',
+  reordered: 'datagram reordered',
+  'too-large': 'datagram too large for a shrunken path',
+  partitioned: 'datagram in a partition',
+  blackholed: 'datagram in a black hole',
+  'queue-full': 'datagram queue overflowed',
+  refused: 'datagram to a host without a route',
+};
+
+/** Longer than anything may take once all is well. */
+const SETTLE_MS = 120_000;
+/** A silent peer is asked every 30 s at least. */
+const REACH_MS = 35_000;
+/** Half an hour, and a little. */
+const IDLE_UPLOAD_MS = 1_900_000;
+const TICKS_PER_CHECK = 16;
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
