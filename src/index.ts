@@ -3,7 +3,10 @@
 export type { CallLimits, CallReport, PeerReport, TimeLimitBasis } from './base/call-report.ts';
 export type { Clock, Timer } from './base/clock.ts';
 export type { ErrorDetail, Executed, RpcErrorCode } from './base/error-code.ts';
+export type { CallerStatus, PathStatus, PeerStatus, SilentPeerStatus } from './base/peer-status.ts';
 export { createEndpoint, type EndpointOptions } from './datagram/create-endpoint.ts';
+export type { DatagramTransport } from './datagram/datagram-transport.ts';
+export type { DatagramStatus } from './datagram/status.ts';
 export { createTcpEndpoint, type TcpEndpointOptions } from './tcp/create-tcp-endpoint.ts';
 export { openTraceFile, type TraceFile, type TraceFileOptions } from './trace/trace-file.ts';
 export type {

@@ -25,6 +25,7 @@ import type {
   TransportEvent,
 } from '../transport/transport.ts';
 import type { DatagramSocket, SocketAddress } from './datagram-socket.ts';
+import type { DatagramStatus } from './status.ts';
 
 /** What the driver is made of besides the socket. */
 export interface DatagramTransportOptions {
@@ -90,6 +91,25 @@ export class DatagramTransport implements Transport {
   /** What it holds at this moment: calls, sessions, timers, memory. */
   get gauges(): EndpointGauges {
     return this.#endpoint.gauges;
+  }
+
+  /** A snapshot of everything that is counted, held and known. Takes time in proportion to the peers. */
+  status(): DatagramStatus {
+    const atMs = this.clock.now();
+    const { peers, silentPeers, callers } = this.#endpoint.peersAt(atMs);
+    return {
+      address: this.address,
+      atMs,
+      counters: { ...this.stats },
+      gauges: {
+        ...this.gauges,
+        runningRequests: this.#running.size,
+        socketQueuedBytes: this.#socket.queuedBytes,
+      },
+      peers: peers.map(named),
+      silentPeers: silentPeers.map(named),
+      callers: callers.map(named),
+    };
   }
 
   handle(method: string, handler: Handler, options: HandlerOptions = {}): void {
@@ -374,6 +394,12 @@ class DatagramPeer implements Peer {
     const to = this.#resolved ?? { host: this.#host, port: this.#port };
     return this.#transport.overdueAfterMs(to, method, expectedBytes);
   }
+}
+
+function named<P extends { readonly address: SocketAddress }>(
+  peer: P,
+): Omit<P, 'address'> & { address: string } {
+  return { ...peer, address: formatPeerAddress(peer.address) };
 }
 
 function requestKey(ref: RequestRef): string {

@@ -42,6 +42,7 @@ import { formatAddress, type PathAddress } from './path.ts';
 import type { ServerContext } from './server-calls.ts';
 import { ServerPeer } from './server-peer.ts';
 import { SessionTable } from './session-table.ts';
+import { type EndpointPeers, peersAt } from './status.ts';
 
 /** What an endpoint is made of. */
 export interface EndpointOptions {
@@ -165,7 +166,6 @@ export class Endpoint {
     }
   }
 
-  /** It is nobody's. */
   #drop(datagram: Uint8Array, from: PathAddress): void {
     this.stats.datagramsDropped++;
     this.#context.observer?.datagramDropped(from, datagram.length);
@@ -415,6 +415,11 @@ export class Endpoint {
       promisedBytes: grants.promisedBytes,
       keptAnswerBytes: kept.sizeBytes,
     };
+  }
+
+  /** Everybody that is known at this moment. */
+  peersAt(nowMs: number): EndpointPeers {
+    return peersAt(this.#clients.values(), this.#servers.values(), nowMs);
   }
 
   health(to: PathAddress): PeerHealth {

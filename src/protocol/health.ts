@@ -27,14 +27,15 @@ export class HealthMonitor {
   state: PeerHealth = 'unknown';
   /** When the last packet from it came, if any ever did. */
   lastHeardAtMs: number | undefined;
+  /** While it is silent: since when, and when it is asked next. */
+  silentSinceMs = 0;
+  nextProbeAtMs: number = Number.POSITIVE_INFINITY;
   readonly #config: ProtocolConfig;
   /** Last sign of life, or last time that we asked for one. */
   #lastContactAtMs = 0;
   #suspectSinceMs = 0;
-  #silentSinceMs = 0;
   #probeDistanceMs = 0;
   #lastProbeAtMs = Number.NEGATIVE_INFINITY;
-  #nextProbeAtMs = Number.POSITIVE_INFINITY;
 
   constructor(config: ProtocolConfig) {
     this.#config = config;
@@ -47,34 +48,34 @@ export class HealthMonitor {
 
   /** Any authenticated packet. Returns how long the peer had been silent, if it was. */
   onHeard(nowMs: number): number | undefined {
-    const silentMs = this.state === 'silent' ? nowMs - this.#silentSinceMs : undefined;
+    const silentMs = this.state === 'silent' ? nowMs - this.silentSinceMs : undefined;
     this.state = 'live';
     this.lastHeardAtMs = nowMs;
     this.#lastContactAtMs = nowMs;
-    this.#nextProbeAtMs = Number.POSITIVE_INFINITY;
+    this.nextProbeAtMs = Number.POSITIVE_INFINITY;
     return silentMs;
   }
 
   declareSilent(nowMs: number, jitter: number): void {
     this.state = 'silent';
-    this.#silentSinceMs = nowMs;
+    this.silentSinceMs = nowMs;
     this.#probeDistanceMs = this.#config.silentProbeMinMs;
-    this.#nextProbeAtMs = nowMs + this.#probeDistanceMs * (1 + 0.1 * jitter);
+    this.nextProbeAtMs = nowMs + this.#probeDistanceMs * (1 + 0.1 * jitter);
   }
 
   /** Somebody wants this silent peer: asks before the next regular probe, but not more often than the first distance. */
   probeSoon(nowMs: number): void {
     const soonest = Math.max(nowMs, this.#lastProbeAtMs + this.#config.silentProbeMinMs);
-    this.#nextProbeAtMs = Math.min(this.#nextProbeAtMs, soonest);
+    this.nextProbeAtMs = Math.min(this.nextProbeAtMs, soonest);
   }
 
   onTimer(nowMs: number, evidence: Evidence): HealthAction {
     const { unansweredProbes, probesToSilence, hasCalls, askAfterMs } = evidence;
     if (this.state === 'silent') {
-      if (this.#nextProbeAtMs > nowMs) return 'nothing';
+      if (this.nextProbeAtMs > nowMs) return 'nothing';
       this.#lastProbeAtMs = nowMs;
       this.#probeDistanceMs = Math.min(2 * this.#probeDistanceMs, this.#config.silentProbeMaxMs);
-      this.#nextProbeAtMs = nowMs + this.#probeDistanceMs;
+      this.nextProbeAtMs = nowMs + this.#probeDistanceMs;
       return 'probe';
     }
     if (unansweredProbes > 0) {
@@ -103,7 +104,7 @@ export class HealthMonitor {
   /** When {@link onTimer} has something to decide. */
   timerAtMs(nowMs: number, evidence: Evidence): number {
     const { unansweredProbes, probesToSilence, hasCalls, askAfterMs } = evidence;
-    if (this.state === 'silent') return this.#nextProbeAtMs;
+    if (this.state === 'silent') return this.nextProbeAtMs;
     if (unansweredProbes >= probesToSilence) {
       return Math.max(nowMs, this.#suspectSinceMs + this.#config.silentFloorMs);
     }
