@@ -3,7 +3,7 @@
 
 import { EXIT } from './exit-codes.ts';
 import { FailedCalls } from './failed-calls.ts';
-import { describeFailure, type Failure } from './failure.ts';
+import { CliError, describeFailure, type Failure } from './failure.ts';
 import { type CliIo, Interrupted, terminalTraits, writeFully } from './io.ts';
 import { JsonLines } from './json-lines.ts';
 import { createProgress } from './progress.ts';
@@ -63,14 +63,31 @@ export async function runVerb(
     await failedCalls?.tell(io.stderr, json);
     for (const warning of warnings) await writeFully(io.stderr, `nevermind ${options.name}: ${warning}\n`);
     if (note !== undefined && terminal.isTerminal) await writeFully(io.stderr, `${note}\n`);
-    if (json !== undefined) await json.writeSummary({ ok: true, ...summary });
-    else if (text !== undefined) await writeFully(io.stdout, text);
+    await deliver(() => {
+      if (json !== undefined) return json.writeSummary({ ok: true, ...summary });
+      return text === undefined ? undefined : writeFully(io.stdout, text);
+    });
     return EXIT.ok;
   } catch (error) {
     progress.stop();
     const failure = failureOf(error, io, options, progress);
     await report(failure, error, io, options, json, failedCalls);
     return failure.exitCode;
+  }
+}
+
+/** What was to be known is lost with its stream, a capability for good: that is said, also where the reader left. */
+async function deliver(write: () => Promise<void> | undefined): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    throw new CliError(`all was done, but the result could not be shown: ${error.message}`, {
+      code: 'RESULT_LOST',
+      exitCode: error.exitCode,
+      next: 'run the same command again with its output going where it can be written',
+      cause: error,
+    });
   }
 }
 
@@ -90,7 +107,7 @@ async function report(
   failedCalls: FailedCalls | undefined,
 ): Promise<void> {
   // Nobody reads any more, and the program before us in the pipe has not failed either: leave without a word.
-  if (failure.exitCode === EXIT.outputClosed) return;
+  if (failure.code === 'OUTPUT_CLOSED') return;
   const lines = [`nevermind ${options.name}: ${failure.message}`];
   if (failure.next !== undefined) lines.push(`  next: ${failure.next}`);
   if (io.env.NEVERMIND_DEBUG && error instanceof Error) lines.push(String(error.stack));

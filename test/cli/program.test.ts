@@ -175,3 +175,18 @@ test('every exit code is documented as it is', async () => {
   const documented = [...documentation.matchAll(/^\| (\d+) \|/gm)].map((match) => Number(match[1]));
   expect(documented).toEqual(Object.values(EXIT).toSorted((a, b) => a - b));
 });
+
+test.each([
+  ['EPIPE', EXIT.outputClosed],
+  ['ENOSPC', EXIT.other],
+])('a result that standard output does not take (%s) is not lost without a word', async (code, exitCode) => {
+  const file = join(await testFolder(), 'file');
+  await writeFile(file, 'content');
+  const io = fakeIo();
+  io.stdout._write = (_chunk, _encoding, done) => done(Object.assign(new Error(`write ${code}`), { code }));
+  io.stdout.on('error', () => {});
+  const outcome = await run([...CAP, file], io);
+  expect(outcome.exitCode).toBe(exitCode);
+  expect(outcome.stderr).toContain('all was done, but the result could not be shown');
+  expect(outcome.stderr).toContain('run the same command again');
+});
