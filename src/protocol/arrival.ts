@@ -1,6 +1,7 @@
-// A request or response that is arriving: its pieces, its grants, and its share of the endpoint's memory.
+// A request or response that is arriving, or has arrived: its pieces, its grants, and its share of the endpoint's
+// memory.
 
-import type { MemoryBudget } from '../base/memory-budget.ts';
+import type { MemoryAccount, MemoryBudget } from '../base/memory-budget.ts';
 import { GrantFrame } from './control-frames.ts';
 import type { GrantBook, Grantee } from './grants.ts';
 import { IncomingMessage, type PieceOutcome } from './incoming-message.ts';
@@ -13,49 +14,44 @@ export interface ArrivalContext {
   readonly config: { readonly initialGrantBytes: number };
 }
 
-/** One message on its way in. {@link release} must be called when it is complete or unwanted. */
+/** One message on its way in. {@link release} must be called when it is not needed any more. */
 export class Arrival implements Grantee {
   readonly message: IncomingMessage;
   grantState: Grantee['grantState'];
   readonly #context: ArrivalContext;
-  readonly #account: { reassemblyBytes: number };
+  readonly #account: MemoryAccount;
   readonly #grantFrame: GrantFrame;
-  #held: boolean;
   #released = false;
 
   /** `undefined` when it does not fit into the memory that is left. */
   static begin(
     context: ArrivalContext,
-    account: { reassemblyBytes: number },
+    account: MemoryAccount,
     outbox: Outbox,
     callId: number,
     total: number,
-    pieceBytes: number,
+    nowMs: number,
   ): Arrival | undefined {
-    // A message in one piece is a view of its datagram and is passed on at once.
-    const held = pieceBytes < total;
-    if (held && !context.memory.take(account, total)) return undefined;
-    return new Arrival(context, account, outbox, callId, total, held);
+    if (!context.memory.takeFairly(account, total, nowMs)) return undefined;
+    return new Arrival(context, account, outbox, callId, total);
   }
 
   private constructor(
     context: ArrivalContext,
-    account: { reassemblyBytes: number },
+    account: MemoryAccount,
     outbox: Outbox,
     callId: number,
     total: number,
-    held: boolean,
   ) {
     this.#context = context;
     this.#account = account;
-    this.#held = held;
     this.message = new IncomingMessage(total, context.config.initialGrantBytes);
     this.#grantFrame = new GrantFrame(outbox, callId, this.message, () => !this.#released);
   }
 
   add(offset: number, total: number, data: Uint8Array): PieceOutcome {
     const outcome = this.message.add(offset, total, data);
-    if (outcome === 'complete') this.release();
+    if (outcome === 'complete') this.#context.grants.remove(this);
     else if (outcome === 'progress' && total > this.#context.config.initialGrantBytes) {
       this.#context.grants.update(this);
     }
@@ -71,6 +67,6 @@ export class Arrival implements Grantee {
     if (this.#released) return;
     this.#released = true;
     this.#context.grants.remove(this);
-    if (this.#held) this.#context.memory.giveBack(this.#account, this.message.total);
+    this.#context.memory.giveBack(this.#account, this.message.total);
   }
 }

@@ -3,6 +3,7 @@
 
 import type { PeerReport } from '../base/call-report.ts';
 import type { Executed, RpcErrorCode } from '../base/error-code.ts';
+import type { MemoryAccount } from '../base/memory-budget.ts';
 import type { ResponseTimes } from '../base/response-times.ts';
 import { STATUS } from '../wire/frame.ts';
 import { type ErrorBody, parseErrorBody } from '../wire/message.ts';
@@ -29,7 +30,7 @@ export interface AnswerPiece {
 }
 
 /** The table of outstanding calls to one peer. */
-export class ClientCalls implements ClientCallOwner {
+export class ClientCalls implements ClientCallOwner, MemoryAccount {
   /** {@link MemoryBudget}'s account. */
   reassemblyBytes = 0;
   /** How much of a request the peer takes before it grants more. */
@@ -38,6 +39,8 @@ export class ClientCalls implements ClientCallOwner {
   readonly #peer: CalledPeer;
   readonly #outbox: Outbox;
   readonly #calls = new Map<number, ClientCall>();
+  /** Those of which some of the answer is here, longest first. */
+  readonly #answering = new Set<ClientCall>();
   #cancelFrame: RangesFrame | undefined;
 
   constructor(context: EndpointContext, peer: CalledPeer, outbox: Outbox) {
@@ -109,15 +112,25 @@ export class ClientCalls implements ClientCallOwner {
       this.#fail(call, { code: 'TOO_LARGE', executed: 'yes' }, true, nowMs);
       return false;
     }
-    call.answer ??= Arrival.begin(this.#context, this, this.#outbox, call.request.callId, total, data.length);
+    call.answer ??= Arrival.begin(this.#context, this, this.#outbox, call.request.callId, total, nowMs);
     if (call.answer === undefined) {
       this.#fail(call, { code: 'OVERLOADED', executed: 'yes' }, true, nowMs);
       return true;
     }
+    this.#answering.add(call);
     call.apply('answer-piece');
     const outcome = call.answer.add(offset, total, data);
-    if (outcome === 'contradiction') return false;
+    if (outcome === 'scattered') this.#fail(call, { code: 'OVERLOADED', executed: 'yes' }, true, nowMs);
+    if (outcome === 'contradiction' || outcome === 'scattered') return false;
     if (outcome === 'complete') this.#onAnswer(call, call.answer.message.bytes, nowMs);
+    return true;
+  }
+
+  /** Somebody with less needs the memory: the answer that has been coming for longest is given up. */
+  giveUpSome(nowMs: number): boolean {
+    const [call] = this.#answering;
+    if (call === undefined) return false;
+    this.#fail(call, { code: 'OVERLOADED', executed: 'yes' }, true, nowMs);
     return true;
   }
 
@@ -209,6 +222,7 @@ export class ClientCalls implements ClientCallOwner {
     }
     call.apply('settle');
     this.#calls.delete(callId);
+    this.#answering.delete(call);
     this.#outbox.remove(call);
     call.answer?.release();
     call.timerEntry = setTimer(this.#context.timers, call.timerEntry, call, Number.POSITIVE_INFINITY);
@@ -244,6 +258,7 @@ export class ClientCalls implements ClientCallOwner {
       call.apply('restart');
       call.answer?.release();
       call.answer = undefined;
+      this.#answering.delete(call);
       call.message.restart(this.initialGrantBytes);
       this.#outbox.remove(call);
       this.#outbox.queue(call);

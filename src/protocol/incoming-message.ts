@@ -4,7 +4,10 @@
 import { Intervals } from '../base/intervals.ts';
 
 /** What a piece did to a message. */
-export type PieceOutcome = 'progress' | 'complete' | 'nothing-new' | 'contradiction';
+export type PieceOutcome = 'progress' | 'complete' | 'nothing-new' | 'contradiction' | 'scattered';
+
+/** Holes in one message: more than grants and the size of datagrams leave to whoever does not make them. */
+const MAX_RANGES = 4096;
 
 /** Collects the pieces of one message of known length. */
 export class IncomingMessage {
@@ -44,6 +47,7 @@ export class IncomingMessage {
     // Not zeroed: every byte is written before anybody reads one.
     this.#buffer ??= Buffer.allocUnsafeSlow(total);
     if (this.#arrived.add(offset, offset + data.length) === 0) return 'nothing-new';
+    if (this.#arrived.rangeCount > MAX_RANGES) return 'scattered';
     this.#buffer.set(data, offset);
     return this.#arrived.total === total ? 'complete' : 'progress';
   }

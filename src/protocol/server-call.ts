@@ -41,17 +41,21 @@ export const SERVER_CALL_TRANSITIONS: Readonly<
   forgotten: {},
 };
 
+/** As many as a server keeps of a client that has not been heard in any of them (P-31). */
+const MAX_PARKED_ON = 4;
+
 /** A call at the server, from the first piece of its request until its answer has been delivered. */
 export class ServerCall implements Outgoing, TimerTarget {
   readonly callId: number;
   readonly total: number;
   state: ServerCallState = 'receiving';
+  /** The request, until it is answered. */
   arrival: Arrival | undefined;
   /** The caller gives up then; Infinity = never, or not known yet. */
   deadlineAtMs: number = Number.POSITIVE_INFINITY;
   completeAtMs = 0;
   /** Sessions in whose first datagram some of it came: a sign of life inside one of them lets it run. */
-  readonly parkedOn: number[] = [];
+  parkedOn: readonly number[] = [];
   workingTold = false;
   queueEntry: HeapEntry<Outgoing> | undefined;
   timerEntry: HeapEntry<TimerTarget> | undefined;
@@ -70,6 +74,12 @@ export class ServerCall implements Outgoing, TimerTarget {
 
   get dead(): boolean {
     return this.state !== 'answering';
+  }
+
+  /** The newest of these sessions only: a client does not go back to older ones. */
+  parkOn(session: number): void {
+    if (this.parkedOn.at(-1) !== session)
+      this.parkedOn = [...this.parkedOn.slice(-MAX_PARKED_ON + 1), session];
   }
 
   apply(event: ServerCallEvent): void {

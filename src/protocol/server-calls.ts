@@ -2,6 +2,7 @@
 // answers are kept, and what a cancel ends (RIFL; spec/protocol.md, "At most once"). Sessions are server-peer.ts.
 
 import { Intervals } from '../base/intervals.ts';
+import type { MemoryAccount } from '../base/memory-budget.ts';
 import { FRAME, STATUS } from '../wire/frame.ts';
 import { type ErrorBody, encodeErrorBody, parseRequest } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
@@ -33,6 +34,8 @@ export interface CallingClient extends Pollable {
   readonly path: Path;
   /** When anything was heard of it last. */
   readonly lastHeardMs: number;
+  /** It has been heard inside a session, so that it is somebody. */
+  readonly confirmed: boolean;
 }
 
 /** A piece of a request as its frame has it. */
@@ -44,7 +47,7 @@ export interface RequestPiece {
 }
 
 /** The table of one client's calls. */
-export class ServerCalls {
+export class ServerCalls implements MemoryAccount {
   /** {@link MemoryBudget}'s account. */
   reassemblyBytes = 0;
   /** Handlers at work. */
@@ -55,6 +58,8 @@ export class ServerCalls {
   readonly #client: CallingClient;
   readonly #outbox: Outbox;
   readonly #calls = new CallTable();
+  /** Those that do not run yet, longest first. */
+  readonly #waiting = new Set<ServerCall>();
   /** Ids at or above the floor that were answered, cancelled, or must never run for another reason. */
   readonly #settled = new Intervals();
   #floor = 0;
@@ -94,7 +99,7 @@ export class ServerCalls {
   }
 
   /** The call that a piece belongs to; `undefined` when nothing may come of it, and the client has been told. */
-  #callFor({ callId, offset, total, data }: RequestPiece, nowMs: number): ServerCall | undefined {
+  #callFor({ callId, offset, total }: RequestPiece, nowMs: number): ServerCall | undefined {
     const known = this.#calls.get(callId);
     if (known !== undefined) return known;
     const { config, stats } = this.#context;
@@ -120,13 +125,14 @@ export class ServerCalls {
     }
     const arrival = this.#isAbove(1)
       ? undefined
-      : Arrival.begin(this.#context, this, this.#outbox, callId, total, data.length);
+      : Arrival.begin(this.#context, this, this.#outbox, callId, total, nowMs);
     if (arrival === undefined) {
       stats.requestsRefusedOverload++;
       this.#refuse(call, { code: 'OVERLOADED', executed: 'no' }, nowMs);
       return undefined;
     }
     call.arrival = arrival;
+    this.#waiting.add(call);
     return call;
   }
 
@@ -142,12 +148,15 @@ export class ServerCalls {
     early: boolean,
     nowMs: number,
   ): boolean {
-    if (early) call.parkedOn.push(session);
+    if (early) call.parkOn(session);
     else if (call.state === 'parked') this.#unpark(call, nowMs);
     if (call.state !== 'receiving' || call.arrival === undefined) return true;
     const outcome = call.arrival.add(offset, total, data);
     switch (outcome) {
       case 'contradiction':
+        return false;
+      case 'scattered':
+        this.#refuse(call, { code: 'OVERLOADED', executed: 'no' }, nowMs);
         return false;
       case 'nothing-new':
         return true;
@@ -177,8 +186,8 @@ export class ServerCalls {
   }
 
   #run(call: ServerCall, nowMs: number): void {
+    this.#waiting.delete(call);
     const request = parseRequest(call.arrival!.message.bytes);
-    call.arrival = undefined;
     if (request === undefined) {
       this.#refuse(call, { code: 'BAD_MESSAGE', executed: 'no' }, nowMs);
       return;
@@ -223,12 +232,30 @@ export class ServerCalls {
 
   #queueAnswer(call: ServerCall, status: number, body: Uint8Array, nowMs: number): void {
     this.#setCallTimer(call, Number.POSITIVE_INFINITY);
-    call.arrival?.release();
-    call.arrival = undefined;
+    this.#releaseRequest(call);
     call.answer(status, body, this.initialGrantBytes, nowMs);
     this.#context.kept.add(call, body.length, () => this.#forgetAnswer(call));
     this.#outbox.queue(call);
     this.#context.touch(this.#client);
+  }
+
+  #releaseRequest(call: ServerCall): void {
+    call.arrival?.release();
+    call.arrival = undefined;
+    this.#waiting.delete(call);
+  }
+
+  /** Somebody with less needs the memory: the request that has been waiting for longest is refused. */
+  giveUpSome(nowMs: number): boolean {
+    const [call] = this.#waiting;
+    if (call === undefined) return false;
+    this.#context.stats.requestsRefusedOverload++;
+    this.#refuse(call, { code: 'OVERLOADED', executed: 'no' }, nowMs);
+    return true;
+  }
+
+  get isUnproven(): boolean {
+    return !this.#client.confirmed;
   }
 
   /** The answer did not fit into what is kept: the id stays, a client that still asks is told OUTCOME_UNKNOWN. */
@@ -313,8 +340,7 @@ export class ServerCalls {
   /** From the tables; its id is remembered as settled. */
   #forget(call: ServerCall): void {
     call.apply('forget');
-    call.arrival?.release();
-    call.arrival = undefined;
+    this.#releaseRequest(call);
     this.#outbox.remove(call);
     this.#setCallTimer(call, Number.POSITIVE_INFINITY);
     if (this.#calls.delete(call.callId)) this.#context.load.calls--;

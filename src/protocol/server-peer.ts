@@ -39,7 +39,8 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
   readonly #ceilingBytes: number;
   #current: Link | undefined;
   #candidates: Link[] = [];
-  #confirmed = false;
+  /** It has been heard inside a session. */
+  confirmed = false;
   #timerEntry: HeapEntry<TimerTarget> | undefined;
 
   constructor(context: ServerContext, epoch: number, address: PathAddress, ceilingBytes: number) {
@@ -108,7 +109,7 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
       return true;
     }
     // P-25
-    const early = hello.knownEpoch === 0 && !this.#confirmed;
+    const early = hello.knownEpoch === 0 && !this.confirmed;
     const before = this.calls.running;
     const sound = this.#onFrames(link, frames, early, nowMs);
     // Nothing of it runs: the client should hear at once that it may send the rest.
@@ -164,7 +165,7 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     for (const other of older) this.#dropLink(other);
     // What was sent in the answer to a handshake that the client did not take goes again.
     for (const later of this.#candidates) later.quiet();
-    this.#confirmed = true;
+    this.confirmed = true;
     this.#context.stats.sessionsEstablished++;
     this.calls.onConfirmed(link.localSession, nowMs);
   }
