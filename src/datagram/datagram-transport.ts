@@ -11,7 +11,7 @@ import type { EndpointObserver } from '../protocol/observer.ts';
 import { formatAddress } from '../protocol/path.ts';
 import { plainProtection } from '../session/plain.ts';
 import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transport/address.ts';
-import { datagram, type PeerHealthMessage, peerHealth } from '../transport/diagnostics.ts';
+import { datagram, peerHealth, publishHealth } from '../transport/diagnostics.ts';
 import { badArgument, explainFailure } from '../transport/failure.ts';
 import { HandlerTable, RunningRequest } from '../transport/handler-table.ts';
 import { encodeCall, PendingCalls } from '../transport/pending-calls.ts';
@@ -233,11 +233,11 @@ export class DatagramTransport implements Transport {
         break;
       }
       case 'peer-live':
-        this.#tellHealth(event.address, { health: 'live' });
+        this.#tellHealth(event.address, 'live');
         break;
       case 'peer-suspect':
         this.#socket.askWhetherOpen?.(event.address);
-        this.#tellHealth(event.address, { health: 'suspect' });
+        this.#tellHealth(event.address, 'suspect');
         break;
       case 'peer-silent':
         this.#tell({
@@ -247,11 +247,6 @@ export class DatagramTransport implements Transport {
           failedCalls: event.failedCalls,
           atMs: this.clock.now(),
         });
-        this.#tellHealth(event.address, {
-          health: 'silent',
-          why: event.why,
-          failedCalls: event.failedCalls,
-        });
         break;
       case 'peer-back':
         this.#tell({
@@ -260,7 +255,6 @@ export class DatagramTransport implements Transport {
           silentMs: event.silentMs,
           atMs: this.clock.now(),
         });
-        this.#tellHealth(event.address, { health: 'live', silentMs: event.silentMs });
         break;
       default:
         event satisfies never;
@@ -269,11 +263,12 @@ export class DatagramTransport implements Transport {
 
   #tell(event: TransportEvent): void {
     for (const listener of this.#listeners) listener(event);
+    publishHealth(event, this.address);
   }
 
-  #tellHealth(address: SocketAddress, change: Omit<PeerHealthMessage, 'local' | 'peer'>): void {
+  #tellHealth(address: SocketAddress, health: 'live' | 'suspect'): void {
     if (!peerHealth.hasSubscribers) return;
-    peerHealth.publish({ local: this.address, peer: formatPeerAddress(address), ...change });
+    peerHealth.publish({ local: this.address, peer: formatPeerAddress(address), health });
   }
 
   #tellDatagram(direction: 'sent' | 'received', peer: SocketAddress, sizeBytes: number): void {

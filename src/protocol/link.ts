@@ -369,7 +369,7 @@ export class Link {
     if (packet.at === headerBytes) return undefined;
     this.#pingWanted = false;
     this.#first = undefined;
-    this.#observeSent(packet, headerBytes, first === undefined ? 'data' : 'resp');
+    this.#observeSent(to, packet, headerBytes, first === undefined ? 'data' : 'resp');
     const bytes =
       first === undefined
         ? this.#keys.seal(packet.buffer, packet.at, this.sent.nextNumber)
@@ -401,9 +401,9 @@ export class Link {
   }
 
   /** Before it is sealed, while what is in it can be read. */
-  #observeSent(packet: PacketBuilder, headerBytes: number, kind: 'resp' | 'data'): void {
+  #observeSent(peer: PathAddress, packet: PacketBuilder, headerBytes: number, kind: 'resp' | 'data'): void {
     this.#context.observer?.packetSent({
-      peer: this.path.address,
+      peer,
       session: this.localSession,
       role: this.role,
       kind,
@@ -454,7 +454,7 @@ export class Link {
     const packet = new PacketBuilder(this.#context.slab.take(size), headerBytes, trailerBytes);
     packet.buffer[packet.at++] = FRAME.ping;
     packet.padTo(packet.limit);
-    this.#observeSent(packet, headerBytes, 'data');
+    this.#observeSent(this.path.address, packet, headerBytes, 'data');
     const bytes = this.#keys.seal(packet.buffer, packet.at, this.sent.nextNumber);
     return this.#send(this.path.address, bytes, [], true, true, nowMs);
   }

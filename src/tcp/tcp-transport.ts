@@ -8,7 +8,7 @@ import { callLimits, OutstandingCalls } from '../base/outstanding-calls.ts';
 import type { Random } from '../base/random.ts';
 import { ResponseTimes } from '../base/response-times.ts';
 import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transport/address.ts';
-import { peerHealth } from '../transport/diagnostics.ts';
+import { publishHealth } from '../transport/diagnostics.ts';
 import { badArgument, explainFailure } from '../transport/failure.ts';
 import { HandlerTable } from '../transport/handler-table.ts';
 import { encodeCall, PendingCalls } from '../transport/pending-calls.ts';
@@ -188,14 +188,7 @@ export class TcpTransport implements Transport {
 
   #tell(event: TransportEvent): void {
     for (const listener of this.#listeners) listener(event);
-    if (!peerHealth.hasSubscribers || event.type === 'peer:overdue') return;
-    const { peer } = event;
-    if (event.type === 'peer:back') {
-      peerHealth.publish({ local: this.address, peer, health: 'live', silentMs: event.silentMs });
-    } else {
-      const { why, failedCalls } = event;
-      peerHealth.publish({ local: this.address, peer, health: 'silent', why, failedCalls });
-    }
+    publishHealth(event, this.address);
   }
 }
 

@@ -3,7 +3,7 @@
 // No message holds what was said in a call, or anything by which somebody could pretend to be a peer.
 
 import { channel } from 'node:diagnostics_channel';
-import type { PeerHealth } from './transport.ts';
+import type { PeerHealth, TransportEvent } from './transport.ts';
 
 /** What names a call, in an error and in messages about it. */
 export interface CallName {
@@ -100,3 +100,23 @@ export const requestStart: Publisher<RequestStartMessage> = channel('nevermind:r
 export const requestEnd: Publisher<RequestEndMessage> = channel('nevermind:request:end');
 export const peerHealth: Publisher<PeerHealthMessage> = channel('nevermind:peer:health');
 export const datagram: Publisher<DatagramMessage> = channel('nevermind:datagram');
+
+/** What everybody is told of a peer that went silent or came back, on the channel, too. */
+export function publishHealth(event: TransportEvent, local: string): void {
+  if (!peerHealth.hasSubscribers) return;
+  const { peer } = event;
+  switch (event.type) {
+    case 'peer:silent': {
+      const { why, failedCalls } = event;
+      peerHealth.publish({ local, peer, health: 'silent', why, failedCalls });
+      break;
+    }
+    case 'peer:back':
+      peerHealth.publish({ local, peer, health: 'live', silentMs: event.silentMs });
+      break;
+    case 'peer:overdue':
+      break;
+    default:
+      event satisfies never;
+  }
+}
