@@ -7,7 +7,7 @@ import { permuteServers } from '../tahoe/permutation.ts';
 import type { Segmentation } from '../tahoe/segments.ts';
 import { InconsistentFileError } from './decode.ts';
 import type { Corruption, DownloadOptions, DownloadProgress } from './download-options.ts';
-import { GridError, type GridErrorCode, outcomeOf } from './error.ts';
+import { describeShares, GridError, type GridErrorCode, outcomeOf } from './error.ts';
 import { type Lateness, LateWatch } from './late-watch.ts';
 import { Notice } from './notice.ts';
 import { type FetchPool, SegmentFetch } from './segment-fetch.ts';
@@ -205,7 +205,9 @@ export class DownloadRun {
       return this.#error(
         'CORRUPT',
         `${found.size} different shares were found, but only ${usable.size} of them are intact and ${needed} are needed`,
-        'Bring back the servers that did not answer, or restore the damaged shares from a copy.',
+        usable.size === 0
+          ? 'Is the capability complete and unchanged, to its last number? Else restore the shares from a copy.'
+          : 'Bring back the servers that did not answer, or restore the damaged shares from a copy.',
       );
     }
     return this.#error(
@@ -216,13 +218,14 @@ export class DownloadRun {
   }
 
   #error(code: GridErrorCode, problem: string, advice: string, cause?: unknown): GridError {
-    const corrupt = new Map(
-      this.#corruptions.map(({ serverName, shareNumber }) => [serverName, shareNumber]),
-    );
+    const corruptAt = (name: string) =>
+      this.#corruptions.filter(({ serverName }) => serverName === name).map(({ shareNumber }) => shareNumber);
     const failures = new Map([...this.#failures].map(([server, outcome]) => [server.name, outcome]));
     const servers = this.#finder.outcomes.map(({ name, outcome }) => {
       const failure = failures.has(name) ? `, then ${failures.get(name)}` : '';
-      const damage = corrupt.has(name) ? `, share ${corrupt.get(name)} is corrupt` : '';
+      const corrupt = corruptAt(name);
+      const verb = corrupt.length === 1 ? 'is' : 'are';
+      const damage = corrupt.length === 0 ? '' : `, ${describeShares(corrupt)} ${verb} corrupt`;
       return { name, outcome: `${outcome}${damage}${failure}` };
     });
     return new GridError(code, {

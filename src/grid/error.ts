@@ -76,6 +76,13 @@ export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(ms < 9950 ? 1 : 0)} s`;
 }
 
+/** `share 3`, `shares 0, 5`, `shares 0, 1, 2, 3, 4, 5, 6, 7 and 12 more`. */
+export function describeShares(shares: readonly number[]): string {
+  const shown = shares.slice(0, SHARES_SHOWN_MAX).join(', ');
+  const more = shares.length > SHARES_SHOWN_MAX ? ` and ${shares.length - SHARES_SHOWN_MAX} more` : '';
+  return `share${shares.length === 1 ? '' : 's'} ${shown}${more}`;
+}
+
 const STORAGE_OUTCOMES: Readonly<Record<StorageError['code'], string | undefined>> = {
   NO_SPACE: 'has no space left',
   READ_ONLY: 'takes no new shares (read-only)',
@@ -111,3 +118,4 @@ function describe({ problem, advice, stage, elapsedMs, servers = [] }: GridError
 
 /** A message stays readable on a grid of hundreds; `servers` has them all. */
 const SERVERS_SHOWN_MAX = 12;
+const SHARES_SHOWN_MAX = 8;

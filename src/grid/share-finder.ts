@@ -4,7 +4,7 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
-import { outcomeOf, type ServerOutcome, seconds } from './error.ts';
+import { describeShares, outcomeOf, type ServerOutcome, seconds } from './error.ts';
 import { isAtLeast, LateWatch, type Question } from './late-watch.ts';
 import { retryDelayMs, TRIES_MAX } from './retry.ts';
 
@@ -182,10 +182,6 @@ interface Asked {
   /** Why it failed. */
   failure: string;
   tries: number;
-}
-
-function describeShares(shares: readonly number[]): string {
-  return `share${shares.length === 1 ? '' : 's'} ${shares.join(', ')}`;
 }
 
 const ASKED_AT_ONCE = 20;

@@ -312,6 +312,24 @@ describe('corruption', () => {
     expect(grid.openOperations).toBe(0);
   });
 
+  test('in every share makes the capability suspect, and each corrupt share is named', async () => {
+    const { grid, capability } = await gridWithFile();
+    const parsed = parseCapability(capability) as ChkCapability;
+    const shares = Array.from({ length: parsed.total }, (_, share) => share);
+    const holder = new GridFixture(1);
+    for (const share of shares) {
+      holder.servers[0]!.shares.set(
+        share,
+        grid.servers.find((server) => server.shares.has(share))!.shares.get(share)!,
+      );
+    }
+    const altered = formatCapability({ ...parsed, needed: parsed.needed + 1 });
+    const error = await failure(holder.get(altered));
+    expect(error.code).toBe('CORRUPT');
+    expect(error.message).toContain('Is the capability complete');
+    expect(error.message).toMatch(/shares [\d, ]+( and \d+ more)? are corrupt/);
+  });
+
   test('by who uploaded the file is told at once: no other share can help', async () => {
     const { grid, capability, servers } = await gridWithFile(2 * SEGMENT);
     const parsed = parseCapability(capability) as ChkCapability;

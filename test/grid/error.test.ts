@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { GridError, outcomeOf, seconds } from '../../src/grid/error.ts';
+import { describeShares, GridError, outcomeOf, seconds } from '../../src/grid/error.ts';
 import { StorageError } from '../../src/storage/storage-server.ts';
 import { RpcError } from '../../src/transport/error.ts';
 
@@ -46,6 +46,12 @@ describe('the outcome of a server', () => {
     expect(outcomeOf(new RpcError('PEER_SILENT', 'x'))).toBe('is silent');
     expect(outcomeOf(new StorageError('INCOMPLETE', 'bytes are missing'))).toBe('bytes are missing');
     expect(outcomeOf('what')).toBe('what');
+  });
+
+  test('names shares one by one, but not by the hundred', () => {
+    expect([[3], [0, 5]].map(describeShares)).toEqual(['share 3', 'shares 0, 5']);
+    const all = Array.from({ length: 256 }, (_, share) => share);
+    expect(describeShares(all)).toBe('shares 0, 1, 2, 3, 4, 5, 6, 7 and 248 more');
   });
 
   test('times are short', () => {
