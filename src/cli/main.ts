@@ -38,3 +38,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   env,
   interrupted: stop.signal,
 });
+// What the reader of standard output has not taken would keep the process; who interrupts waits for nobody.
+if (stop.signal.aborted) process.exit();

@@ -238,6 +238,18 @@ test('an output that nobody reads to its end is no drama', async () => {
   expect(complaints).toBe('');
 });
 
+test('an interrupted get leaves with 130 also when nobody takes what it has written', async () => {
+  const source = join(await testFolder(), 'file');
+  await writeFile(source, randomBytes(4_000_000));
+  const { stdout } = await run(['put', source, '--grid', gridFile, ...ENCODING]);
+  const getting = spawnCli(['get', stdout.trimEnd(), '--grid', gridFile, '--json']);
+  for await (const line of getting.stderr!) if (String(line).includes('"reading"')) break;
+  const gone = once(getting, 'exit');
+  getting.kill('SIGINT');
+  await gone;
+  expect(getting.exitCode).toBe(EXIT.interrupted);
+});
+
 test('an interrupted put leaves with 130, says how to go on, and leaves no temporary file', async () => {
   const temporary = join(await testFolder(), 'tmp');
   await mkdir(temporary);
