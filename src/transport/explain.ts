@@ -81,7 +81,7 @@ function limitsOf({ limits, overdue }: CallReport): string[] {
   const others = `${Math.round(cohortSamples)} of all peers (95 % within ${ms(cohortP95Ms)})`;
   const path = `a round trip of ${ms(basis.smoothedRttMs)} ± ${ms(basis.rttVarianceMs)}`;
   const known = cohortSamples > 0 ? `${own}, ${others} and ${path}` : `${own} and ${path}`;
-  const soft = `it was overdue after ${ms(overdueAfterMs)}${overdue ? ', and so it was said' : ''}`;
+  const soft = `it ${overdue ? 'was' : 'would be'} overdue after ${ms(overdueAfterMs)}`;
   if (deadline === 'given') {
     const hard =
       deadlineAfterMs === Number.POSITIVE_INFINITY
@@ -116,10 +116,15 @@ function peerOf(peer: PeerReport): string[] {
     facts.push(`about ${(100 * peer.lossRate).toFixed(0)} % of our packets were lost`);
   }
   if (peer.outstandingCalls > 1) {
-    facts.push(`${plural(peer.outstandingCalls, 'call')} waited for it`);
+    facts.push(`${peer.outstandingCalls} calls waited for it`);
   }
-  if (facts.length > 0) told.push(`On the way to it, ${facts.join(', ')}.`);
+  if (facts.length > 0) told.push(`On the way to it, ${listed(facts)}.`);
   return told;
+}
+
+/** `a, b and c`. */
+function listed(parts: readonly string[]): string {
+  return parts.length < 2 ? parts.join() : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`;
 }
 
 function sentence(text: string): string {
