@@ -169,6 +169,8 @@ class SeedRun {
 
   /** The network has healed: every call and every operation on files must come to its end. */
   async #settle(): Promise<void> {
+    // Whoever was paused now does what came due meanwhile.
+    await this.#clock.run({ until: this.#tick, forMs: 1 });
     const isDone = () => this.#ledger.open === 0 && this.#grid.open === 0;
     await this.#clock.run({
       until: () => {
