@@ -13,9 +13,11 @@ import { type EndpointContext, type Pollable, setTimer } from './context.ts';
 import { RangesFrame } from './control-frames.ts';
 import { reportOfCall } from './failed-call.ts';
 import type { Outbox } from './outbox.ts';
+import type { Path } from './path.ts';
 
 /** The peer that is called. */
 export interface CalledPeer extends Pollable {
+  readonly path: Path;
   readonly responseTimes: ResponseTimes;
   /** What explains a call that fails now. */
   report(nowMs: number): PeerReport;
@@ -138,8 +140,10 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     const { callId, method, sizeBytes } = call.request;
     const { stats } = this.#context;
     if (call.answerStatus === STATUS.ok) {
-      const elapsedMs = nowMs - (call.firstSentAtMs ?? call.startedAtMs);
-      this.#peer.responseTimes.record(method, sizeBytes, elapsedMs, nowMs);
+      const sentAtMs = call.firstSentAtMs ?? call.startedAtMs;
+      if (sentAtMs >= this.#peer.path.stalledUntilMs) {
+        this.#peer.responseTimes.record(method, sizeBytes, nowMs - sentAtMs, nowMs);
+      }
       stats.callsAnswered++;
       this.#settle(call, false);
       this.#context.emit({ type: 'answered', callId, ok: true, body });
@@ -240,7 +244,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   }
 
   #recordAtLeast(call: ClientCall, nowMs: number): void {
-    if (call.firstSentAtMs === undefined) return;
+    if (call.firstSentAtMs === undefined || call.firstSentAtMs < this.#peer.path.stalledUntilMs) return;
     const { method, sizeBytes } = call.request;
     this.#peer.responseTimes.recordAtLeast(method, sizeBytes, nowMs - call.firstSentAtMs, nowMs);
   }

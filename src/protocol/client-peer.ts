@@ -324,6 +324,8 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
 
   /** Our own process was held up: what ran out meanwhile starts again from now. */
   forgiveStall(nowMs: number): void {
+    if (this.#timerEntry === undefined) return;
+    this.path.stalledUntilMs = nowMs;
     this.#link?.forgiveStall(nowMs);
     this.health.forgiveStall(nowMs);
     this.#handshakes.forgiveStall(nowMs);

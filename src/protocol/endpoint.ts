@@ -85,6 +85,7 @@ export class Endpoint {
   /** Answers to datagrams of nobody's session; bounded. */
   readonly #stateless: Transmit[] = [];
   #nextCallId = 1;
+  #stalledUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: EndpointOptions) {
     this.#options = options;
@@ -130,6 +131,8 @@ export class Endpoint {
 
   /** A datagram has arrived. The bytes belong to the endpoint from now on. Never throws. */
   receive(datagram: Uint8Array, from: PathAddress, nowMs: number): void {
+    // What has waited for us is read before any timer runs.
+    this.#noticeStall(nowMs);
     this.stats.datagramsReceived++;
     this.stats.bytesReceived += datagram.length;
     // P-13: whatever it is, it is looked at as a value.
@@ -293,9 +296,7 @@ export class Endpoint {
 
   /** The time that {@link timerAtMs} named has come. */
   onTimer(nowMs: number): void {
-    const first = this.#timers.peek();
-    // P-68
-    if (first !== undefined && nowMs - first.key > this.config.stallMs) this.#forgiveStall(nowMs);
+    this.#noticeStall(nowMs);
     for (
       let entry = this.#timers.peek();
       entry !== undefined && entry.key <= nowMs;
@@ -306,8 +307,13 @@ export class Endpoint {
     }
   }
 
-  /** We were not running: what ran out meanwhile is no evidence against any peer. */
-  #forgiveStall(nowMs: number): void {
+  /** We were not running: what ran out meanwhile, or took so long, is no evidence against any peer. */
+  #noticeStall(nowMs: number): void {
+    const first = this.#timers.peek();
+    // P-68
+    if (first === undefined || nowMs - Math.max(first.key, this.#stalledUntilMs) <= this.config.stallMs)
+      return;
+    this.#stalledUntilMs = nowMs;
     for (const peer of this.#clients.values()) peer.forgiveStall(nowMs);
     for (const peer of this.#servers.values()) peer.forgiveStall(nowMs);
   }

@@ -119,7 +119,7 @@ export class Link {
     if (outcome === undefined) return false;
     if (outcome.acked.length === 0) return true;
     const { rtt, congestion } = this.path;
-    if (outcome.rttSampleMs !== undefined) {
+    if (outcome.rttSampleMs !== undefined && nowMs - outcome.rttSampleMs >= this.path.stalledUntilMs) {
       rtt.update(outcome.rttSampleMs, Math.min(frame.delayUs / 1000, this.#context.config.maxAckDelayMs));
     }
     this.probeCount = 0;

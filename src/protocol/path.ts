@@ -39,6 +39,8 @@ export class Path {
   readonly pacer: Pacer;
   /** What one datagram may be now. */
   datagramBytes: number = MIN_DATAGRAM_BYTES;
+  /** What was sent before this time says nothing of how long anything takes: we have stood still since. */
+  stalledUntilMs: number = Number.NEGATIVE_INFINITY;
   /** Part of our packets that did not arrive, of the last hundred or so. */
   #lossRate = LOSS_RATE_PRIOR;
   /** Losses of datagrams above the minimum since one of them arrived. */
