@@ -130,9 +130,12 @@ export class UdpSocket implements DatagramSocket {
       stop();
       if (!this.#closed && error.code === 'ECONNREFUSED') this.onSendError(to, 'ECONNREFUSED');
     });
-    asking.connect(to.port, to.host, () => {
-      if (this.#asking.has(key)) asking.send(new Uint8Array(0));
-    });
+    // The types hide it: where connecting fails, the callback gets the error and nothing is emitted.
+    const onConnect = (error?: unknown): void => {
+      if (error) stop();
+      else if (this.#asking.has(key)) asking.send(new Uint8Array(0));
+    };
+    asking.connect(to.port, to.host, onConnect);
   }
 
   get queuedBytes(): number {

@@ -175,4 +175,20 @@ describe('a peer that is not there', () => {
     await expect(peer.call('echo', 1)).rejects.toMatchObject({ code: 'PEER_SILENT' });
     mute.close();
   });
+
+  it('at an address that the system refuses to ask, like a broadcast one, ends nothing but the question', async () => {
+    const socket = await openUdpSocket('127.0.0.1', 0);
+    const errors: string[] = [];
+    socket.onSendError = (_to, code) => errors.push(code);
+    socket.askWhetherOpen({ host: '255.255.255.255', port: 9 });
+    socket.askWhetherOpen({ host: '127.0.0.1', port: socket.local.port });
+    // Both questions have been put to the system by the time a datagram has gone round.
+    await new Promise<void>((resolve) => {
+      const other = createSocket('udp4');
+      other.on('message', () => other.close(resolve));
+      other.bind(0, '127.0.0.1', () => other.send('x', other.address().port, '127.0.0.1'));
+    });
+    expect(errors).toEqual([]);
+    await socket.close();
+  });
 });
