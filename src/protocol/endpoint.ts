@@ -21,6 +21,7 @@ import {
 } from '../wire/datagram.ts';
 import { decodeFrames, STATUS } from '../wire/frame.ts';
 import { type ErrorBody, encodeErrorBody, encodeRequest } from '../wire/message.ts';
+import { CallingClients } from './calling-clients.ts';
 import { ClientPeer } from './client-peer.ts';
 import { DEFAULT_CONFIG, type ProtocolConfig } from './config.ts';
 import type { Pollable, TimerTarget } from './context.ts';
@@ -74,7 +75,7 @@ export class Endpoint {
   readonly #context: ServerContext;
   readonly #options: EndpointOptions;
   readonly #clients = new Map<string, ClientPeer>();
-  readonly #servers = new Map<number, ServerPeer>();
+  readonly #callingClients: CallingClients;
   readonly #outstanding: OutstandingCalls<ClientPeer>;
   readonly #methods = new Map<string, { readonly earlySafe: boolean }>();
   readonly #sessions = new SessionTable();
@@ -91,6 +92,7 @@ export class Endpoint {
     this.#options = options;
     this.config = { ...DEFAULT_CONFIG, ...options.config };
     this.#outstanding = new OutstandingCalls(this.config);
+    this.#callingClients = new CallingClients(this.config.maxServerPeers);
     const { random } = options;
     const freshId = (): number => {
       for (;;) {
@@ -222,7 +224,11 @@ export class Endpoint {
       this.#drop(datagram, from);
       return;
     }
-    const peer = this.#serverPeer(hello.epoch, from);
+    const ceilingBytes = this.#options.datagramCeilingBytes(from);
+    const peer = this.#callingClients.begin(
+      hello.epoch,
+      () => new ServerPeer(this.#context, hello.epoch, from, ceilingBytes),
+    );
     if (peer === undefined) {
       this.#drop(datagram, from);
       return;
@@ -247,35 +253,6 @@ export class Endpoint {
       nowMs,
     );
     if (!sound) this.stats.peerErrors++;
-  }
-
-  /** What we remember of a client, made when needed; `undefined` when everybody remembered is busy. */
-  #serverPeer(epoch: number, from: PathAddress): ServerPeer | undefined {
-    const known = this.#servers.get(epoch);
-    if (known !== undefined) {
-      this.#servers.delete(epoch);
-      this.#servers.set(epoch, known);
-      return known;
-    }
-    // P-55
-    if (this.#servers.size >= this.config.maxServerPeers && !this.#forgetOneClient()) return undefined;
-    const peer = new ServerPeer(this.#context, epoch, from, this.#options.datagramCeilingBytes(from));
-    this.#servers.set(epoch, peer);
-    return peer;
-  }
-
-  /** The one that began a session longest ago, among the first few without a handler at work. */
-  #forgetOneClient(): boolean {
-    let looked = 0;
-    for (const [epoch, peer] of this.#servers) {
-      if (peer.calls.running === 0) {
-        peer.dispose();
-        this.#servers.delete(epoch);
-        return true;
-      }
-      if (++looked >= 64) break;
-    }
-    return false;
   }
 
   #onNoSession(to: number, token: Uint8Array, datagram: Uint8Array, from: PathAddress, nowMs: number): void {
@@ -315,7 +292,7 @@ export class Endpoint {
       return;
     this.#stalledUntilMs = nowMs;
     for (const peer of this.#clients.values()) peer.forgiveStall(nowMs);
-    for (const peer of this.#servers.values()) peer.forgiveStall(nowMs);
+    for (const peer of this.#callingClients.all()) peer.forgiveStall(nowMs);
   }
 
   /** The local network refused a datagram: the calls to that address fail now, not at a timeout. */
@@ -378,12 +355,14 @@ export class Endpoint {
 
   /** A handler's result; ignored when nobody waits for it any more. */
   answer(ref: RequestRef, body: Uint8Array, nowMs: number): void {
-    this.#servers.get(ref.clientEpoch)?.calls.answer(ref.callId, STATUS.ok, body, nowMs);
+    this.#callingClients.get(ref.clientEpoch)?.calls.answer(ref.callId, STATUS.ok, body, nowMs);
   }
 
   /** A handler's failure. */
   answerError(ref: RequestRef, error: ErrorBody, nowMs: number): void {
-    this.#servers.get(ref.clientEpoch)?.calls.answer(ref.callId, STATUS.error, encodeErrorBody(error), nowMs);
+    this.#callingClients
+      .get(ref.clientEpoch)
+      ?.calls.answer(ref.callId, STATUS.error, encodeErrorBody(error), nowMs);
   }
 
   /** From now on requests for this method become events; `earlySafe`: also those in a first datagram. */
@@ -399,9 +378,9 @@ export class Endpoint {
   /** After {@link close}: frees everything; handlers still at work are told that nobody waits. */
   dispose(): void {
     for (const peer of this.#clients.values()) peer.dispose();
-    for (const peer of this.#servers.values()) peer.dispose();
+    for (const peer of this.#callingClients.all()) peer.dispose();
     this.#clients.clear();
-    this.#servers.clear();
+    this.#callingClients.clear();
     this.#dirty.length = 0;
     this.#stateless.length = 0;
   }
@@ -414,7 +393,7 @@ export class Endpoint {
       outstandingCalls: this.#outstanding.count,
       outstandingBytes: this.#outstanding.bytes,
       calledPeers: this.#clients.size,
-      callingPeers: this.#servers.size,
+      callingPeers: this.#callingClients.size,
       sessions: this.#sessions.size,
       timers: this.#timers.size,
       reassemblyBytes: memory.usedBytes,
@@ -425,7 +404,7 @@ export class Endpoint {
 
   /** Everybody that is known at this moment. */
   peersAt(nowMs: number): EndpointPeers {
-    return peersAt(this.#clients.values(), this.#servers.values(), nowMs);
+    return peersAt(this.#clients.values(), this.#callingClients.all(), nowMs);
   }
 
   health(to: PathAddress): PeerHealth {
