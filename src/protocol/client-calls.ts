@@ -249,6 +249,16 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     this.#peer.responseTimes.recordAtLeast(method, sizeBytes, nowMs - call.firstSentAtMs, nowMs);
   }
 
+  /** What was sent of each request may be waiting at the peer for a sign of life: it gets the beginning once more. */
+  askAgain(): void {
+    for (const call of this.#calls.values()) {
+      if (call.state !== 'sending' && call.state !== 'sent') continue;
+      call.message.repeatStart();
+      this.#outbox.remove(call);
+      this.#outbox.queue(call);
+    }
+  }
+
   /** The peer has lost what it knew of us: what cannot have run is sent again, what may be repeated too. */
   onRestart(nowMs: number): void {
     this.#forgetCancels();

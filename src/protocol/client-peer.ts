@@ -171,6 +171,8 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     if (this.#link === undefined) return;
     this.#context.sessions.delete(this.#link.localSession);
     this.#link.abandon();
+    // P-25: what the server has acknowledged and parked would wait there for this session.
+    if (!this.#link.confirmedThere) this.calls.askAgain();
     this.#link = undefined;
   }
 

@@ -67,6 +67,8 @@ export class Link {
   probeCount = 0;
   /** Something came that only the other end of this session can have sent. */
   confirmed = false;
+  /** The other end has acknowledged something behind the first packet: it has confirmed this session, too. */
+  confirmedThere = false;
   readonly #context: LinkContext;
   readonly #keys: SessionKeys;
   readonly #outbox: Outbox;
@@ -127,6 +129,7 @@ export class Link {
     let ackedBytes = 0;
     let largestSentAtMs = 0;
     for (const packet of outcome.acked) {
+      if (packet.packetNumber > 0) this.confirmedThere = true;
       if (packet.mtuProbe) {
         this.#mtuProbeInFlight = false;
         this.path.onProbeAcked(packet.sizeBytes);

@@ -88,6 +88,11 @@ export class OutgoingMessage {
     for (const gap of this.#acked.gaps(from, to)) this.#lost.push(gap);
   }
 
+  /** Sends the beginning once more, acknowledged or not; it names the message. */
+  repeatStart(): void {
+    if (this.#next > 0 && this.#lost[0]?.[0] !== 0) this.#lost.unshift([0, 1]);
+  }
+
   /** Forgets what was sent, to send it all again: to a new incarnation of the receiver. */
   restart(initialGrant: number): void {
     this.#next = 0;

@@ -101,3 +101,18 @@ describe('seed 904', () => {
     await clock.runUntil(Promise.all([client.close(), server.close()]));
   });
 });
+
+describe('seed 3692', () => {
+  test('P-25: a request parked for a session that the server has dropped is asked for again', async () => {
+    const { clock, network, client, peer, server } = setUp();
+    server.handle('late', (request) => request);
+    // By the time at which the first answer comes, five first datagrams have asked for one, and the server keeps
+    // the sessions of the last four.
+    network.setLink(SERVER, CLIENT, { latencyMs: 900 });
+    const call = peer.call('late', 1, { deadline: Number.POSITIVE_INFINITY });
+    await clock.run({ forMs: 890 });
+    network.setLink(SERVER, CLIENT, { latencyMs: 5 });
+    await expect(clock.runUntil(call, 10_000)).resolves.toBe(1);
+    await clock.runUntil(Promise.all([client.close(), server.close()]));
+  });
+});
