@@ -104,7 +104,10 @@ describe('a request in very many pieces', () => {
     for (let packetNumber = 100_000; packetNumber < 100_400; packetNumber++) {
       const datagram = new Uint8Array(1200);
       let end = writeDataHeader(datagram, serverSession, packetNumber);
-      while (end < 1150) end = writePieceOfOneByte(datagram, end, (at -= 2));
+      while (end < 1150) {
+        at -= 2;
+        end = writePieceOfOneByte(datagram, end, at);
+      }
       wire.forge(datagram.subarray(0, end));
       if (packetNumber % 10 === 0) wire.run(2 * LATENCY_MS);
     }
