@@ -226,8 +226,10 @@ export class SegmentFetch {
     if (this.#isOver || !this.#pool.isExhausted()) return false;
     for (const { lateness } of this.#attempts.values()) if (!isAtLeast(lateness, 'hopeless')) return false;
     if (this.#candidates().length > 0) return false;
+    // One that failed and then gave its block has no other one to give.
     return ![...this.#failures].some(
-      ([reader, { tries }]) => tries < TRIES_MAX && this.#pool.readers.has(reader),
+      ([reader, { tries }]) =>
+        tries < TRIES_MAX && this.#pool.readers.has(reader) && !this.#blocks.has(reader.shareNumber),
     );
   }
 

@@ -99,6 +99,17 @@ describe('locating', () => {
     expect(grid.openOperations).toBe(0);
   });
 
+  test('gives up when a server that failed at first has given all that it has', async () => {
+    const { grid, capability, servers } = await gridWithFile();
+    for (const server of servers.slice(2)) server.fails = () => new Error('broken');
+    // Simulator, seed 3350.
+    servers[0]!.fails = ({ operation, nth }) =>
+      operation === 'read' && nth === 0 ? new Error('a moment') : undefined;
+    const error = await failure(grid.get(capability));
+    expect(error.code).toBe('NOT_ENOUGH_SHARES');
+    expect(error.message).toContain('only 2 of the 3 different shares');
+  });
+
   test('does not wait for ever for silent servers before it gives up', async () => {
     const { grid, capability, servers } = await gridWithFile();
     for (const server of servers.slice(2)) server.freeze();
