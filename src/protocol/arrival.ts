@@ -32,6 +32,7 @@ export class Arrival implements Grantee {
     total: number,
     nowMs: number,
   ): Arrival | undefined {
+    // P-73
     if (!context.memory.takeFairly(account, total, nowMs)) return undefined;
     return new Arrival(context, account, outbox, callId, total);
   }
