@@ -86,22 +86,34 @@ export class SentPackets {
     if (largest >= this.#nextNumber) return undefined;
     const acked: SentPacket[] = [];
     let rttSampleMs: number | undefined;
-    const [oldest] = this.#inFlight.keys();
-    if (oldest !== undefined) {
-      for (const [first, last] of ranges) {
-        for (let number = last; number >= Math.max(first, oldest); number--) {
-          const packet = this.#inFlight.get(number);
-          if (packet === undefined) continue;
-          this.#forget(packet);
-          for (const item of packet.items) item.onAcked();
-          acked.push(packet);
-          // P-61
-          if (number === largest) rttSampleMs = nowMs - packet.sentAtMs;
-        }
+    for (const [first, last] of ranges) {
+      for (const packet of this.#between(first, last)) {
+        this.#forget(packet);
+        for (const item of packet.items) item.onAcked();
+        acked.push(packet);
+        // P-61
+        if (packet.packetNumber === largest) rttSampleMs = nowMs - packet.sentAtMs;
       }
     }
     this.#largestAcked = Math.max(this.#largestAcked, largest);
     return { acked, rttSampleMs };
+  }
+
+  /** What is in flight with numbers from `first` to `last`; a walk along the shorter of the two. */
+  #between(first: number, last: number): SentPacket[] {
+    const found: SentPacket[] = [];
+    if (last - first < this.#inFlight.size) {
+      for (let number = first; number <= last; number++) {
+        const packet = this.#inFlight.get(number);
+        if (packet !== undefined) found.push(packet);
+      }
+      return found;
+    }
+    for (const packet of this.#inFlight.values()) {
+      if (packet.packetNumber > last) break;
+      if (packet.packetNumber >= first) found.push(packet);
+    }
+    return found;
   }
 
   /** Takes out what counts as lost now, queues its items again, and sets {@link lossAtMs} for what is not yet. RFC 9002, 6.1. */

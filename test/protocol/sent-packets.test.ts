@@ -185,4 +185,15 @@ describe('SentPackets', () => {
     // The numbers go on.
     expect(sent.nextNumber).toBe(3);
   });
+
+  // A peer that is sent nothing but acknowledgements makes room for such ranges; each took a walk along all of it.
+  test('takes any number of acknowledgements of very many packets that are not in flight', () => {
+    const { sent, send } = setUp();
+    const first = send(0);
+    for (let i = 0; i < 1_000_000; i++) send(0, { ackEliciting: false });
+    for (let i = 0; i < 2000; i++) sent.onAck([[1, 999_999 - i]], 10);
+    expect(first.acked).toBe(0);
+    sent.onAck([[0, 999_999]], 10);
+    expect(first.acked).toBe(1);
+  });
 });
