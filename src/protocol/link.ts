@@ -281,7 +281,9 @@ export class Link {
   }
 
   #armProbe(nowMs: number): void {
-    if (this.sent.ackElicitingInFlight === 0 || !this.path.maySend) {
+    // RFC 9002, 6.2.1: not while a packet waits for its time threshold, which says more.
+    const { ackElicitingInFlight, lossAtMs } = this.sent;
+    if (ackElicitingInFlight === 0 || lossAtMs !== Number.POSITIVE_INFINITY || !this.path.maySend) {
       this.#probeAtMs = Number.POSITIVE_INFINITY;
     } else {
       this.#probeAtMs = Math.max(nowMs, this.sent.lastAckElicitingAtMs + this.#probeDelayMs());
