@@ -21,6 +21,9 @@ import type { AttemptInput, OpenedPacket, PeerInput } from './session-table.ts';
 /** Unanswered probes on a session after which a new handshake is tried beside it (a NOSESS may be lost). */
 const PROBES_BEFORE_HANDSHAKE = 2;
 
+/** No loss excuses more unanswered probes than this: who makes a path look lossy does not stay unnoticed when silent. */
+const MAX_PROBES_TO_SILENCE = 24;
+
 export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTarget {
   readonly path: Path;
   readonly responseTimes: ResponseTimes;
@@ -267,6 +270,11 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
       case 'EMSGSIZE':
         this.path.onBlackHole();
         break;
+      case 'EAGAIN':
+      case 'ENOBUFS':
+      case 'ENOMEM':
+        // A shortage that passes: this datagram is lost, as any may be.
+        break;
       default:
         // P-86
         this.calls.failAll('NETWORK_UNREACHABLE', false, nowMs);
@@ -278,10 +286,10 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     const { rtt, probeLossProbability } = this.path;
     const link = this.#link;
     const byChance = Math.ceil(Math.log(config.falseSilenceProbability) / Math.log(probeLossProbability));
+    const probes = Math.min(Math.max(config.silentAfterProbes, byChance), MAX_PROBES_TO_SILENCE);
     return {
       unansweredProbes: link === undefined ? this.#handshakes.unanswered : link.probeCount,
-      probesToSilence:
-        link === undefined ? config.silentAfterHandshakes : Math.max(config.silentAfterProbes, byChance),
+      probesToSilence: link === undefined ? config.silentAfterHandshakes : probes,
       hasCalls: this.calls.size > 0,
       askAfterMs: Math.max(
         config.idleProbeMs,
