@@ -90,7 +90,9 @@ export class OutgoingMessage {
 
   /** Sends the beginning once more, acknowledged or not; it names the message. */
   repeatStart(): void {
-    if (this.#next > 0 && this.#lost[0]?.[0] !== 0) this.#lost.unshift([0, 1]);
+    if (this.#next === 0) return;
+    this.#acked.removeBelow(1);
+    if (this.#lost[0]?.[0] !== 0) this.#lost.unshift([0, 1]);
   }
 
   /** Forgets what was sent, to send it all again: to a new incarnation of the receiver. */

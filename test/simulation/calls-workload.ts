@@ -76,13 +76,13 @@ export function makeCalls(
 ): void {
   const groups = new Map<number, { readonly controller: AbortController; readonly records: CallRecord[] }>();
   for (const spec of specs) {
-    if (spec.client !== node.index || spec.atMs < clock.now() || ledger.records.has(spec.token)) continue;
+    if (spec.client !== node.index || spec.atMs < clock.now()) continue;
     clock.setTimer(spec.atMs - clock.now(), () => call(spec));
   }
 
   function call(spec: CallSpec): void {
     const { transport } = node;
-    if (transport === undefined) return;
+    if (transport === undefined || ledger.records.has(spec.token)) return;
     const inGroup = spec.group === undefined ? undefined : groups.get(spec.group);
     const controller = inGroup?.controller ?? new AbortController();
     const { signal } = controller;

@@ -123,6 +123,9 @@ function begin(kind: FaultKind, world: FaultWorld, random: SeededRandom, later: 
       });
       return;
     }
+    case 'client-closes':
+      if (client.isUp && !client.paused) void client.restart();
+      return;
     case 'power-cuts': {
       let left = random.int(1, 60);
       server.disk.fault = () => (--left === 0 ? 'crash' : undefined);

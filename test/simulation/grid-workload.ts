@@ -73,8 +73,8 @@ export class GridWorkload {
   readonly #specs: readonly FileSpec[];
   readonly #begun = new Set<number>();
   readonly #stored: StoredFile[] = [];
-  /** Operations under way, by client process. */
-  readonly #open = new Map<string, number>();
+  /** Operations under way, by client. */
+  readonly #open = new Map<number, Set<object>>();
 
   constructor(specs: readonly FileSpec[], world: GridWorld) {
     this.#specs = specs;
@@ -83,7 +83,7 @@ export class GridWorkload {
 
   /** Operations that have neither ended nor were lost with their process. */
   get open(): number {
-    return [...this.#open.values()].reduce((sum, count) => sum + count, 0);
+    return [...this.#open.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
   get stored(): number {
@@ -91,7 +91,7 @@ export class GridWorkload {
   }
 
   clientCrashed(node: ClientNode): void {
-    this.#open.delete(processOf(node));
+    this.#open.delete(node.index);
   }
 
   /** Begins the operations of one client process: those whose time has not come yet. */
@@ -101,8 +101,9 @@ export class GridWorkload {
       ({ address }) => new RemoteStorageServer(transport!.peer(address)),
     );
     for (const spec of this.#specs) {
-      if (spec.client !== node.index || spec.atMs < clock.now() || this.#begun.has(spec.number)) continue;
+      if (spec.client !== node.index || spec.atMs < clock.now()) continue;
       clock.setTimer(spec.atMs - clock.now(), () => {
+        if (this.#begun.has(spec.number)) return;
         this.#begun.add(spec.number);
         void this.#during(node, () => this.#store(spec, remotes, clock, node));
       });
@@ -221,16 +222,13 @@ export class GridWorkload {
   }
 
   async #during(node: ClientNode, operation: () => Promise<unknown>): Promise<void> {
-    const key = processOf(node);
-    this.#open.set(key, (this.#open.get(key) ?? 0) + 1);
+    const mark = {};
+    const open = this.#open.get(node.index) ?? new Set();
+    this.#open.set(node.index, open);
+    open.add(mark);
     await operation();
-    const count = this.#open.get(key);
-    if (count !== undefined) this.#open.set(key, count - 1);
+    open.delete(mark);
   }
-}
-
-function processOf(node: ClientNode): string {
-  return `${node.index}.${node.incarnation}`;
 }
 
 const CANCELLED = new Error('never mind');

@@ -183,6 +183,14 @@ export class ClientNode extends SimNode {
     super.crash();
     this.onCrash(this);
   }
+
+  /** Closes the transport, with calls outstanding, and opens another one. */
+  async restart(): Promise<void> {
+    const { transport } = this;
+    this.transport = undefined;
+    await transport?.close();
+    if (this.transport === undefined) this.start();
+  }
 }
 
 const PORT = 4820;

@@ -21,6 +21,7 @@ export const FAULTS = [
   'nat-rebinding',
   'server-crashes',
   'client-crashes',
+  'client-closes',
   'power-cuts',
   'pauses',
   'stalls',

@@ -102,8 +102,11 @@ describe('seed 904', () => {
   });
 });
 
-describe('seed 3692', () => {
-  test('P-25: a request parked for a session that the server has dropped is asked for again', async () => {
+describe('seeds 3692 and 2015', () => {
+  test.each([
+    ['is asked for again', 0],
+    ['is asked for again until that arrives', 100],
+  ])('P-27: a request parked for a session that the server has dropped %s', async (_, cutForMs) => {
     const { clock, network, client, peer, server } = setUp();
     server.handle('late', (request) => request);
     // By the time at which the first answer comes, five first datagrams have asked for one, and the server keeps
@@ -112,6 +115,10 @@ describe('seed 3692', () => {
     const call = peer.call('late', 1, { deadline: Number.POSITIVE_INFINITY });
     await clock.run({ forMs: 890 });
     network.setLink(SERVER, CLIENT, { latencyMs: 5 });
+    // The server's word that it knows no such session is behind its slow answers; then the handshake follows.
+    await clock.run({ forMs: 850 });
+    if (cutForMs > 0) network.cut(CLIENT, SERVER);
+    clock.setTimer(cutForMs, () => network.mend(CLIENT, SERVER));
     await expect(clock.runUntil(call, 10_000)).resolves.toBe(1);
     await clock.runUntil(Promise.all([client.close(), server.close()]));
   });
