@@ -5,6 +5,7 @@
 import type { PeerReport } from '../base/call-report.ts';
 import type { HeapEntry } from '../base/heap.ts';
 import { ResponseTimes } from '../base/response-times.ts';
+import type { RttEstimator } from '../base/rtt.ts';
 import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
 import { decodeFrames, type Frame } from '../wire/frame.ts';
 import type { CallRequest } from './client-call.ts';
@@ -24,6 +25,16 @@ const PROBES_BEFORE_HANDSHAKE = 2;
 /** No loss excuses more unanswered probes than this: who makes a path look lossy does not stay unnoticed when silent. */
 const MAX_PROBES_TO_SILENCE = 24;
 
+/** What is remembered of a peer that has not been called for a while. */
+export interface PeerMemory {
+  /** What it remembers us by, and its incarnation. */
+  readonly epoch: number;
+  readonly peerEpoch: number;
+  readonly responseTimes: ResponseTimes;
+  readonly rtt: RttEstimator;
+  readonly health: PeerHealth;
+}
+
 export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTarget {
   readonly path: Path;
   readonly responseTimes: ResponseTimes;
@@ -36,20 +47,21 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   readonly #ceilingBytes: number;
   #link: Link | undefined;
   /** What the peer remembers of us is its incarnation; 0 = not known yet. */
-  #peerEpoch = 0;
+  #peerEpoch: number;
   #timerEntry: HeapEntry<TimerTarget> | undefined;
 
-  /** `ceilingBytes`: the largest datagram that the interface to this address carries. */
-  constructor(context: EndpointContext, address: PathAddress, ceilingBytes: number) {
+  /** `ceilingBytes`: the largest datagram that the interface to this address carries; `memory`: of an earlier one. */
+  constructor(context: EndpointContext, address: PathAddress, ceilingBytes: number, memory?: PeerMemory) {
     this.#context = context;
-    this.path = new Path(address, context.config, context.jitter);
-    this.responseTimes = new ResponseTimes(context.cohort);
+    this.path = new Path(address, context.config, context.jitter, memory?.rtt);
+    this.responseTimes = memory?.responseTimes ?? new ResponseTimes(context.cohort);
+    this.#peerEpoch = memory?.peerEpoch ?? 0;
     this.#ceilingBytes = ceilingBytes;
-    this.health = new HealthMonitor(context.config);
+    this.health = new HealthMonitor(context.config, memory?.health);
     // Delivered requests stay in the table until their answer comes.
     this.#outbox = new Outbox(() => {});
     this.calls = new ClientCalls(context, this, this.#outbox);
-    this.#handshakes = new Handshakes(context, this, this.path, this.#outbox);
+    this.#handshakes = new Handshakes(context, this, this.path, this.#outbox, memory?.epoch);
   }
 
   get address(): PathAddress {
@@ -58,6 +70,18 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
 
   get state(): PeerHealth {
     return this.health.state;
+  }
+
+  /** Nothing is under way, and nobody waits for anything. */
+  get isIdle(): boolean {
+    return this.calls.size === 0 && this.#timerEntry === undefined && !this.dirty;
+  }
+
+  /** What is worth remembering; only while {@link isIdle}. */
+  get memory(): PeerMemory {
+    const { responseTimes, path, state } = this;
+    const { epoch } = this.#handshakes;
+    return { epoch, peerEpoch: this.#peerEpoch, responseTimes, rtt: path.rtt, health: state };
   }
 
   /** The session in use, if there is one. */

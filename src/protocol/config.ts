@@ -64,7 +64,9 @@ export interface ProtocolConfig {
   readonly maxSettledRanges: number;
   /** Peers that called us and are remembered. */
   readonly maxServerPeers: number;
-  /** Peers that we called and have nothing outstanding with, remembered. */
+  /** Peers that we called and have nothing outstanding with: so many keep their sessions … */
+  readonly maxAwakePeers: number;
+  /** … and so many more are remembered, with their times and what they know us by. */
   readonly maxIdleClientPeers: number;
   /** Largest datagram tried. */
   readonly maxDatagramBytes: number;
@@ -102,6 +104,7 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   maxKeptResponseBytes: 64 * 1024 * 1024,
   maxSettledRanges: 1024,
   maxServerPeers: 10_000,
+  maxAwakePeers: 4096,
   maxIdleClientPeers: 100_000,
   maxDatagramBytes: 65_000,
 };

@@ -21,6 +21,7 @@ import {
 } from '../wire/datagram.ts';
 import { decodeFrames, STATUS } from '../wire/frame.ts';
 import { type ErrorBody, encodeErrorBody, encodeRequest } from '../wire/message.ts';
+import { CalledPeers } from './called-peers.ts';
 import { CallingClients } from './calling-clients.ts';
 import { ClientPeer } from './client-peer.ts';
 import { DEFAULT_CONFIG, type ProtocolConfig } from './config.ts';
@@ -39,7 +40,7 @@ import { KeptAnswers } from './kept-answers.ts';
 import type { Transmit } from './link.ts';
 import type { EndpointObserver } from './observer.ts';
 import { Slab } from './packet-builder.ts';
-import { formatAddress, type PathAddress } from './path.ts';
+import type { PathAddress } from './path.ts';
 import type { ServerContext } from './server-calls.ts';
 import { ServerPeer } from './server-peer.ts';
 import { SessionTable } from './session-table.ts';
@@ -74,7 +75,9 @@ export class Endpoint {
   readonly config: ProtocolConfig;
   readonly #context: ServerContext;
   readonly #options: EndpointOptions;
-  readonly #clients = new Map<string, ClientPeer>();
+  /** Response times of all peers together. */
+  readonly #cohort = new ResponseTimes();
+  readonly #calledPeers: CalledPeers;
   readonly #callingClients: CallingClients;
   readonly #outstanding: OutstandingCalls<ClientPeer>;
   readonly #methods = new Map<string, { readonly earlySafe: boolean }>();
@@ -93,6 +96,14 @@ export class Endpoint {
     this.config = { ...DEFAULT_CONFIG, ...options.config };
     this.#outstanding = new OutstandingCalls(this.config);
     this.#callingClients = new CallingClients(this.config.maxServerPeers);
+    this.#calledPeers = new CalledPeers({
+      maxAwake: this.config.maxAwakePeers,
+      maxAsleep: this.config.maxIdleClientPeers,
+      initialRttMs: this.config.initialRttMs,
+      cohort: this.#cohort,
+      make: (address, memory) =>
+        new ClientPeer(this.#context, address, options.datagramCeilingBytes(address), memory),
+    });
     const { random } = options;
     const freshId = (): number => {
       for (;;) {
@@ -113,7 +124,7 @@ export class Endpoint {
       grants: new GrantBook(this.config),
       memory: new MemoryBudget(this.config.maxReassemblyBytes, this.config.maxReassemblyBytesPerPeer),
       stats: this.stats,
-      cohort: new ResponseTimes(),
+      cohort: this.#cohort,
       sessions: this.#sessions,
       kept: new KeptAnswers(this.config.maxKeptResponseBytes),
       load: { calls: 0 },
@@ -291,13 +302,13 @@ export class Endpoint {
     if (first === undefined || nowMs - Math.max(first.key, this.#stalledUntilMs) <= this.config.stallMs)
       return;
     this.#stalledUntilMs = nowMs;
-    for (const peer of this.#clients.values()) peer.forgiveStall(nowMs);
+    for (const peer of this.#calledPeers.awake()) peer.forgiveStall(nowMs);
     for (const peer of this.#callingClients.all()) peer.forgiveStall(nowMs);
   }
 
   /** The local network refused a datagram: the calls to that address fail now, not at a timeout. */
   onSendError(to: PathAddress, code: string, nowMs: number): void {
-    this.#clients.get(formatAddress(to))?.onSendError(code, nowMs);
+    this.#calledPeers.get(to)?.onSendError(code, nowMs);
   }
 
   // ---- commands
@@ -306,7 +317,7 @@ export class Endpoint {
   call(to: PathAddress, call: EndpointCall, nowMs: number): number {
     const bytes = encodeRequest(call.method, call.body);
     const callId = this.#nextCallId++;
-    const peer = this.#clientPeer(to);
+    const peer = this.#calledPeers.wake(to);
     const sizeBytes = bytes.length + call.expectedBytes;
     const limits = callLimits(
       call.deadline,
@@ -372,14 +383,14 @@ export class Endpoint {
 
   /** Fails every outstanding call with CLOSED and tells the peers; send what {@link pollTransmit} gives, then forget. */
   close(nowMs: number): void {
-    for (const peer of this.#clients.values()) peer.close(nowMs);
+    for (const peer of this.#calledPeers.awake()) peer.close(nowMs);
   }
 
   /** After {@link close}: frees everything; handlers still at work are told that nobody waits. */
   dispose(): void {
-    for (const peer of this.#clients.values()) peer.dispose();
+    for (const peer of this.#calledPeers.awake()) peer.dispose();
     for (const peer of this.#callingClients.all()) peer.dispose();
-    this.#clients.clear();
+    this.#calledPeers.clear();
     this.#callingClients.clear();
     this.#dirty.length = 0;
     this.#stateless.length = 0;
@@ -392,7 +403,7 @@ export class Endpoint {
     return {
       outstandingCalls: this.#outstanding.count,
       outstandingBytes: this.#outstanding.bytes,
-      calledPeers: this.#clients.size,
+      calledPeers: this.#calledPeers.size,
       callingPeers: this.#callingClients.size,
       sessions: this.#sessions.size,
       timers: this.#timers.size,
@@ -402,19 +413,19 @@ export class Endpoint {
     };
   }
 
-  /** Everybody that is known at this moment. */
+  /** Everybody that is known at this moment, but for peers that were not called for so long that they sleep. */
   peersAt(nowMs: number): EndpointPeers {
-    return peersAt(this.#clients.values(), this.#callingClients.all(), nowMs);
+    return peersAt(this.#calledPeers.awake(), this.#callingClients.all(), nowMs);
   }
 
   health(to: PathAddress): PeerHealth {
-    return this.#clients.get(formatAddress(to))?.state ?? 'unknown';
+    return this.#calledPeers.health(to);
   }
 
   /** When a call of this method and size would be called overdue, in milliseconds, from what is known now. */
   overdueAfterMs(to: PathAddress, method: string, expectedBytes: number, nowMs: number): number {
-    const peer = this.#clientPeer(to);
-    return peer.responseTimes.overdueAfterMs(method, expectedBytes, nowMs, peer.path.rtt);
+    const { responseTimes, rtt } = this.#calledPeers.times(to);
+    return responseTimes.overdueAfterMs(method, expectedBytes, nowMs, rtt);
   }
 
   // ---- outputs
@@ -451,27 +462,6 @@ export class Endpoint {
   /** When {@link onTimer} wants to be called; Infinity: not at all. As of the last {@link pollTransmit}. */
   timerAtMs(): number {
     return this.#timers.peek()?.key ?? Number.POSITIVE_INFINITY;
-  }
-
-  // ---- tables
-
-  #clientPeer(to: PathAddress): ClientPeer {
-    const key = formatAddress(to);
-    const known = this.#clients.get(key);
-    if (known !== undefined) return known;
-    if (this.#clients.size >= this.config.maxIdleClientPeers) this.#forgetOneServer();
-    const peer = new ClientPeer(this.#context, to, this.#options.datagramCeilingBytes(to));
-    this.#clients.set(key, peer);
-    return peer;
-  }
-
-  #forgetOneServer(): void {
-    for (const [key, peer] of this.#clients) {
-      if (peer.calls.size > 0) continue;
-      peer.dispose();
-      this.#clients.delete(key);
-      return;
-    }
   }
 
   #emit(event: EndpointEvent): void {

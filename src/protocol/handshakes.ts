@@ -44,19 +44,25 @@ export class Handshakes {
   readonly #path: Path;
   readonly #outbox: Outbox;
   /** What the peer remembers us by. One for each peer: a server behind two addresses sees two clients. */
-  readonly #epoch: number;
+  readonly epoch: number;
   #attempts: Attempt[] = [];
   /** To be sent; a repeated one goes twice, because three losses in a row must not look like silence. */
   #wanted = 0;
   #timeoutAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(context: EndpointContext, peer: Pollable & AttemptInput, path: Path, outbox: Outbox) {
+  constructor(
+    context: EndpointContext,
+    peer: Pollable & AttemptInput,
+    path: Path,
+    outbox: Outbox,
+    epoch: number = context.freshId(),
+  ) {
     this.#context = context;
     this.#peer = peer;
     this.#path = path;
     this.#outbox = outbox;
     // P-22
-    this.#epoch = context.freshId();
+    this.epoch = epoch;
   }
 
   /** When {@link onTimer} has something to do. */
@@ -103,7 +109,7 @@ export class Handshakes {
       initiation.trailerBytes,
     );
     packet.at = writeHello(packet.buffer, packet.at, {
-      epoch: this.#epoch,
+      epoch: this.epoch,
       // P-24
       knownEpoch: peerEpoch,
       maxDatagramBytes: config.maxDatagramBytes,

@@ -24,7 +24,7 @@ export interface Evidence {
 
 /** The health of one peer. */
 export class HealthMonitor {
-  state: PeerHealth = 'unknown';
+  state: PeerHealth;
   /** When the last packet from it came, if any ever did. */
   lastHeardAtMs: number | undefined;
   /** While it is silent: since when, and when it is asked next. */
@@ -37,8 +37,9 @@ export class HealthMonitor {
   #probeDistanceMs = 0;
   #lastProbeAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(config: ProtocolConfig) {
+  constructor(config: ProtocolConfig, state: PeerHealth = 'unknown') {
     this.#config = config;
+    this.state = state;
   }
 
   /** The first call after a time without any: silence counts from now. */

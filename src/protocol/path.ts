@@ -51,9 +51,14 @@ export class Path {
   #sendAllowance = Number.POSITIVE_INFINITY;
 
   /** `random`, in [0, 1), is for the congestion controller: flows must not probe in step. */
-  constructor(address: PathAddress, config: ProtocolConfig, random: () => number = () => 0.5) {
+  constructor(
+    address: PathAddress,
+    config: ProtocolConfig,
+    random: () => number = () => 0.5,
+    rtt: RttEstimator = new RttEstimator(config.initialRttMs),
+  ) {
     this.address = address;
-    this.rtt = new RttEstimator(config.initialRttMs);
+    this.rtt = rtt;
     this.congestion =
       config.congestion === 'bbr'
         ? new BbrController(MIN_DATAGRAM_BYTES, random)
