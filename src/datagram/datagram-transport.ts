@@ -55,6 +55,8 @@ export class DatagramTransport implements Transport {
   #flushScheduled = false;
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  /** From the beginning of closing: what it leads to starts nothing new. */
+  #closed = false;
   #closing: Promise<void> | undefined;
 
   constructor(socket: DatagramSocket, options: DatagramTransportOptions) {
@@ -71,12 +73,14 @@ export class DatagramTransport implements Transport {
       observer: options.observer,
     });
     socket.onDatagram = (bytes, from) => {
+      if (this.#closed) return;
       if (datagram.hasSubscribers) this.#tellDatagram('received', from, bytes.length);
       this.#endpoint.receive(bytes, from, this.clock.now());
       this.#dispatchEvents();
       this.#scheduleFlush();
     };
     socket.onSendError = (to, code) => {
+      if (this.#closed) return;
       this.#endpoint.onSendError(to, code, this.clock.now());
       this.#dispatchEvents();
       this.#scheduleFlush();
@@ -140,6 +144,7 @@ export class DatagramTransport implements Transport {
   }
 
   async #close(): Promise<void> {
+    this.#closed = true;
     this.#endpoint.close(this.clock.now());
     this.#dispatchEvents();
     // The CANCELs leave; nobody waits for what the peers say to them.
@@ -149,6 +154,7 @@ export class DatagramTransport implements Transport {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#listeners.clear();
+    this.#peers.clear();
     await this.#socket.close();
   }
 
@@ -163,7 +169,7 @@ export class DatagramTransport implements Transport {
     options: CallOptions,
     startedAtMs: number,
   ): Promise<unknown> {
-    if (this.#closing !== undefined) {
+    if (this.#closed) {
       return Promise.reject(explainFailure('CLOSED', 'no', undefined, peer.address, method, 0));
     }
     const nowMs = this.clock.now();
@@ -297,7 +303,7 @@ export class DatagramTransport implements Transport {
     this.#flushScheduled = true;
     this.#options.soon(() => {
       this.#flushScheduled = false;
-      if (this.#closing !== undefined) return;
+      if (this.#closed) return;
       // What a command has settled at once: a call to a silent peer, one that is too large.
       this.#dispatchEvents();
       this.#flush();
@@ -327,7 +333,7 @@ export class DatagramTransport implements Transport {
       this.#timerAtMs = Number.POSITIVE_INFINITY;
       // What has arrived meanwhile is read first: an acknowledgement in the socket's buffer is no loss.
       this.#options.soon(() => {
-        if (this.#closing !== undefined) return;
+        if (this.#closed) return;
         this.#endpoint.onTimer(this.clock.now());
         this.#dispatchEvents();
         this.#flush();
