@@ -7,6 +7,8 @@ export type { CallerStatus, PathStatus, PeerStatus, SilentPeerStatus } from './b
 export { createEndpoint, type EndpointOptions } from './datagram/create-endpoint.ts';
 export type { DatagramTransport } from './datagram/datagram-transport.ts';
 export type { DatagramStatus } from './datagram/status.ts';
+export { formatKey, generateIdentity, Identity, parseKey } from './session/identity.ts';
+export type { DirectionalKeys } from './session/noise-ik.ts';
 export { createTcpEndpoint, type TcpEndpointOptions } from './tcp/create-tcp-endpoint.ts';
 export { openTraceFile, type TraceFile, type TraceFileOptions } from './trace/trace-file.ts';
 export type {

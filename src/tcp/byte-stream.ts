@@ -1,11 +1,11 @@
 // What the transport needs of TCP: the seam between the real sockets (net-streams.ts) and those of the tests.
 
-import type { PeerAddress } from '../transport/address.ts';
+import type { HostAndPort } from '../transport/address.ts';
 
 /** One connection: bytes both ways, in order, until it is closed by either side. */
 export interface ByteStream {
   /** The other end; for a stream that was dialled, as it was asked for. */
-  readonly remote: PeerAddress;
+  readonly remote: HostAndPort;
   /** Dialled streams only: the other end has accepted. Nothing may be written before. */
   onOpen: () => void;
   /** The bytes belong to the receiver. */
@@ -28,11 +28,11 @@ export interface ByteStream {
 
 /** Where streams come from: a bound port that accepts them, and a way to dial others. */
 export interface StreamNetwork {
-  readonly local: PeerAddress;
+  readonly local: HostAndPort;
   /** Somebody has connected; set before the first turn ends. */
   onStream: (stream: ByteStream) => void;
   /** Never throws: what goes wrong comes to `onClosed`. */
-  connect(to: PeerAddress): ByteStream;
+  connect(to: HostAndPort): ByteStream;
   /** Stops accepting, destroys all streams; resolves when the operating system has let go of them. */
   close(): Promise<void>;
 }

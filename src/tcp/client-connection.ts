@@ -1,7 +1,7 @@
 // A connection that we have dialled: gives each request its id there, and finds the request of each response. What is
 // to be done with calls when it ends is the peer's business (client-peer.ts).
 
-import type { PeerAddress } from '../transport/address.ts';
+import type { HostAndPort } from '../transport/address.ts';
 import type { CallCarrier, ClientCall } from './client-call.ts';
 import { Connection, type ConnectionOwner, type Ending } from './connection.ts';
 import type { TcpContext } from './context.ts';
@@ -36,7 +36,7 @@ export class ClientConnection implements ConnectionOwner, CallCarrier {
   readonly #calls = new Map<number, ClientCall>();
   #lastWireId = 0;
 
-  constructor(context: TcpContext, to: PeerAddress, owner: ClientConnectionOwner) {
+  constructor(context: TcpContext, to: HostAndPort, owner: ClientConnectionOwner) {
     this.#context = context;
     this.#owner = owner;
     const stream = context.network.connect(to);

@@ -9,7 +9,7 @@
 
 import type { PeerReport } from '../base/call-report.ts';
 import type { RpcErrorCode } from '../base/error-code.ts';
-import type { PeerAddress } from '../transport/address.ts';
+import type { HostAndPort } from '../transport/address.ts';
 import type { PeerHealth } from '../transport/transport.ts';
 import type { CallRequest, ClientCall } from './client-call.ts';
 import { ClientCalls, type ClientCallsOwner } from './client-calls.ts';
@@ -25,7 +25,7 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
   readonly calls: ClientCalls;
   connection: ClientConnection | undefined;
   readonly #context: TcpContext;
-  readonly #to: PeerAddress;
+  readonly #to: HostAndPort;
   #health: PeerHealth = 'unknown';
   #connectAtMs = 0;
   #connected = false;
@@ -46,7 +46,7 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
   /** For the connection that there is: not made in time, silent, or idle. */
   readonly #watch: Alarm;
 
-  constructor(context: TcpContext, address: string, to: PeerAddress) {
+  constructor(context: TcpContext, address: string, to: HostAndPort) {
     this.#context = context;
     this.address = address;
     this.#to = to;

@@ -1,7 +1,7 @@
 // One connection as frames both ways, the same for whoever dialled and whoever accepted: preface, cutting what comes
 // into frames, writing what is queued once per turn and as fast as the other side takes it.
 
-import type { PeerAddress } from '../transport/address.ts';
+import type { HostAndPort } from '../transport/address.ts';
 import type { ByteStream } from './byte-stream.ts';
 import { type Frame, PREFACE } from './frame.ts';
 import { FrameReader } from './frame-reader.ts';
@@ -61,7 +61,7 @@ export class Connection {
     };
   }
 
-  get remote(): PeerAddress {
+  get remote(): HostAndPort {
     return this.#stream.remote;
   }
 

@@ -5,7 +5,7 @@
 // every second, and ten unanswered probes end the connection. What is outstanding is watched over by client-peer.ts.
 
 import { createServer, connect as dial, type Server, type Socket } from 'node:net';
-import type { PeerAddress } from '../transport/address.ts';
+import type { HostAndPort } from '../transport/address.ts';
 import { formatSocketAddress } from '../transport/address.ts';
 import { bindError } from '../transport/bind-error.ts';
 import type { ByteStream, StreamNetwork } from './byte-stream.ts';
@@ -30,7 +30,7 @@ export function openNetStreams(host: string | undefined, port: number): Promise<
 }
 
 class NetStreams implements StreamNetwork {
-  readonly local: PeerAddress;
+  readonly local: HostAndPort;
   onStream: (stream: ByteStream) => void = (stream) => stream.destroy();
   readonly #server: Server;
   readonly #streams = new Set<NetStream>();
@@ -48,7 +48,7 @@ class NetStreams implements StreamNetwork {
     server.on('error', () => {});
   }
 
-  connect(to: PeerAddress): ByteStream {
+  connect(to: HostAndPort): ByteStream {
     return this.#add(dial({ ...SOCKET_OPTIONS, host: to.host, port: to.port }), to);
   }
 
@@ -59,7 +59,7 @@ class NetStreams implements StreamNetwork {
     await Promise.all([stopped, ...gone]);
   }
 
-  #add(socket: Socket, remote: PeerAddress): NetStream {
+  #add(socket: Socket, remote: HostAndPort): NetStream {
     const stream = new NetStream(socket, remote);
     this.#streams.add(stream);
     void stream.gone.then(() => this.#streams.delete(stream));
@@ -68,7 +68,7 @@ class NetStreams implements StreamNetwork {
 }
 
 class NetStream implements ByteStream {
-  readonly remote: PeerAddress;
+  readonly remote: HostAndPort;
   /** The operating system has let go of it. */
   readonly gone: Promise<void>;
   onOpen: () => void = () => {};
@@ -80,7 +80,7 @@ class NetStream implements ByteStream {
   #waiting = false;
   #over = false;
 
-  constructor(socket: Socket, remote: PeerAddress) {
+  constructor(socket: Socket, remote: HostAndPort) {
     this.#socket = socket;
     this.remote = remote;
     this.gone = new Promise((resolve) => socket.once('close', () => resolve()));

@@ -5,7 +5,7 @@
 import { concatBytes } from '../../src/base/bytes.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { ByteStream, StreamNetwork } from '../../src/tcp/byte-stream.ts';
-import type { PeerAddress } from '../../src/transport/address.ts';
+import type { HostAndPort } from '../../src/transport/address.ts';
 
 /** Linux repeats a lost segment after 200 ms at the earliest, on a path as short as this. */
 export const RETRANSMIT_MS = 200;
@@ -161,7 +161,7 @@ interface Host {
 }
 
 class FakePort implements StreamNetwork {
-  readonly local: PeerAddress;
+  readonly local: HostAndPort;
   onStream: (stream: ByteStream) => void = () => {};
   readonly #net: FakeStreams;
   readonly #host: Host;
@@ -174,7 +174,7 @@ class FakePort implements StreamNetwork {
     host.ports.set(port, this);
   }
 
-  connect(to: PeerAddress): ByteStream {
+  connect(to: HostAndPort): ByteStream {
     const near = this.#add(to);
     const server = this.#net.host(to.host);
     // The SYN gets there, and its answer back, or neither is ever heard of.
@@ -194,7 +194,7 @@ class FakePort implements StreamNetwork {
     return near;
   }
 
-  #add(remote: PeerAddress): FakeStream {
+  #add(remote: HostAndPort): FakeStream {
     const stream = new FakeStream(this.#net, this.#host, remote, () => this.#own.delete(stream));
     this.#own.add(stream);
     this.#host.streams.add(stream);
@@ -208,7 +208,7 @@ class FakePort implements StreamNetwork {
 }
 
 class FakeStream implements ByteStream {
-  readonly remote: PeerAddress;
+  readonly remote: HostAndPort;
   onOpen: () => void = () => {};
   onBytes: (bytes: Uint8Array) => void = () => {};
   onWritten: () => void = () => {};
@@ -227,7 +227,7 @@ class FakeStream implements ByteStream {
   #writer: (() => void) | undefined;
   #waiting = false;
 
-  constructor(net: FakeStreams, host: Host, remote: PeerAddress, onGone: () => void) {
+  constructor(net: FakeStreams, host: Host, remote: HostAndPort, onGone: () => void) {
     this.#net = net;
     this.#host = host;
     this.remote = remote;
