@@ -10,6 +10,8 @@ export type { DatagramStatus } from './datagram/status.ts';
 export { formatKey, generateIdentity, Identity, parseKey } from './session/identity.ts';
 export type { DirectionalKeys } from './session/noise-ik.ts';
 export { createTcpEndpoint, type TcpEndpointOptions } from './tcp/create-tcp-endpoint.ts';
+export type { TcpStatus } from './tcp/status.ts';
+export type { TcpTransport } from './tcp/tcp-transport.ts';
 export { openTraceFile, type TraceFile, type TraceFileOptions } from './trace/trace-file.ts';
 export type {
   CallEndMessage,
@@ -32,6 +34,7 @@ export {
   gather,
   NotNeededError,
 } from './transport/gather.ts';
+export type { TransportStatus } from './transport/status.ts';
 export type {
   CallOptions,
   Handler,

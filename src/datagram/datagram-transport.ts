@@ -14,6 +14,7 @@ import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transp
 import { datagram, peerHealth, publishHealth } from '../transport/diagnostics.ts';
 import { badArgument, explainFailure } from '../transport/failure.ts';
 import { HandlerTable, RunningRequest } from '../transport/handler-table.ts';
+import { Listeners } from '../transport/listeners.ts';
 import { encodeCall, PendingCalls } from '../transport/pending-calls.ts';
 import type {
   CallOptions,
@@ -51,7 +52,7 @@ export class DatagramTransport implements Transport {
   readonly #handlers = new HandlerTable();
   readonly #pending: PendingCalls;
   readonly #running = new Map<string, RunningRequest>();
-  readonly #listeners = new Set<(event: TransportEvent) => void>();
+  readonly #listeners = new Listeners();
   #flushScheduled = false;
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
@@ -130,8 +131,7 @@ export class DatagramTransport implements Transport {
   }
 
   subscribe(listener: (event: TransportEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   close(): Promise<void> {
@@ -268,7 +268,7 @@ export class DatagramTransport implements Transport {
   }
 
   #tell(event: TransportEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    this.#listeners.tell(event);
     publishHealth(event, this.address);
   }
 

@@ -3,7 +3,8 @@
 //   queued ──► sending ──► sent ──► working ──► answering ──► settled
 //     every state but `settled` settles on an answer, a cancel, the deadline, or the peer's silence.
 
-import type { CallLimits } from '../base/call-report.ts';
+import type { CallLimits, FailedCallState } from '../base/call-report.ts';
+import type { CallProgress } from '../base/failed-call.ts';
 import type { HeapEntry } from '../base/heap.ts';
 import {
   FRAME,
@@ -91,6 +92,24 @@ export class ClientCall implements Outgoing, TimerTarget {
 
   apply(event: ClientCallEvent): void {
     this.state = CLIENT_CALL_TRANSITIONS[this.state][event] ?? this.state;
+  }
+
+  /** For the report of a call that fails now: it is in the state in which that finds it. */
+  get progress(): CallProgress {
+    const { request, message, answer, startedAtMs, firstSentAtMs } = this;
+    return {
+      // Settling comes after this.
+      state: this.state as FailedCallState,
+      startedAtMs,
+      firstSentAtMs,
+      requestBytes: message.bytes.length,
+      requestDatagrams: message.datagrams,
+      requestAckedBytes: message.ackedBytes,
+      working: this.saidWorking,
+      answer: answer && { arrivedBytes: answer.message.arrivedBytes, totalBytes: answer.message.total },
+      overdue: this.overdueTold,
+      limits: request.limits,
+    };
   }
 
   onWorking(): void {

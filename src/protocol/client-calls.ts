@@ -3,6 +3,7 @@
 
 import type { PeerReport } from '../base/call-report.ts';
 import type { Executed, RpcErrorCode } from '../base/error-code.ts';
+import { reportOfCall } from '../base/failed-call.ts';
 import type { MemoryAccount } from '../base/memory-budget.ts';
 import type { ResponseTimes } from '../base/response-times.ts';
 import { STATUS } from '../wire/frame.ts';
@@ -11,7 +12,6 @@ import { Arrival } from './arrival.ts';
 import { type CallRequest, ClientCall, type ClientCallOwner } from './client-call.ts';
 import { type EndpointContext, type Pollable, setTimer } from './context.ts';
 import { RangesFrame } from './control-frames.ts';
-import { reportOfCall } from './failed-call.ts';
 import type { Outbox } from './outbox.ts';
 import type { Path } from './path.ts';
 
@@ -210,7 +210,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     nowMs: number,
     peer: PeerReport = this.#peer.report(nowMs),
   ): void {
-    const report = reportOfCall(call, peer, nowMs);
+    const report = reportOfCall(call.progress, peer, nowMs);
     this.#context.stats.callsFailed++;
     this.#settle(call, tellPeer);
     this.#context.emit({ type: 'failed', callId: call.request.callId, ...error, report });

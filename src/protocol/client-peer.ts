@@ -3,6 +3,7 @@
 // call is outstanding; the next call makes it anew.
 
 import type { PeerReport } from '../base/call-report.ts';
+import { reportOfRefusal } from '../base/failed-call.ts';
 import type { HeapEntry } from '../base/heap.ts';
 import { ResponseTimes } from '../base/response-times.ts';
 import type { RttEstimator } from '../base/rtt.ts';
@@ -11,7 +12,6 @@ import { decodeFrames, type Frame } from '../wire/frame.ts';
 import type { CallRequest } from './client-call.ts';
 import { type CalledPeer, ClientCalls } from './client-calls.ts';
 import { type EndpointContext, setTimer, type TimerTarget } from './context.ts';
-import { reportOfRefusal } from './failed-call.ts';
 import { type CompletedAttempt, Handshakes } from './handshakes.ts';
 import { type Evidence, HealthMonitor, type PeerHealth } from './health.ts';
 import { Link, type Transmit } from './link.ts';

@@ -5,6 +5,7 @@
 // overdueAfterMs, stats, gauges. After each input or command the driver drains pollEvent, sends what pollTransmit
 // gives, and arms one timer for timerAtMs.
 
+import { reportOfRefusal } from '../base/failed-call.ts';
 import { Heap } from '../base/heap.ts';
 import { MemoryBudget } from '../base/memory-budget.ts';
 import { callLimits, OutstandingCalls } from '../base/outstanding-calls.ts';
@@ -33,7 +34,6 @@ import {
   newStats,
   type RequestRef,
 } from './events.ts';
-import { reportOfRefusal } from './failed-call.ts';
 import { GrantBook } from './grants.ts';
 import type { PeerHealth } from './health.ts';
 import { KeptAnswers } from './kept-answers.ts';

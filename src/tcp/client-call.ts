@@ -1,7 +1,8 @@
 // One call at the client. A request is repeated over another connection as long as not all of it has been written to
 // this one: a server runs nothing of which a byte is missing.
 
-import type { CallLimits } from '../base/call-report.ts';
+import type { CallLimits, FailedCallState } from '../base/call-report.ts';
+import type { CallProgress } from '../base/failed-call.ts';
 import type { HeapEntry } from '../base/heap.ts';
 import { writeRequest } from './frame.ts';
 import type { IncomingMessage } from './incoming-message.ts';
@@ -66,6 +67,26 @@ export class ClientCall implements Outgoing {
   get wakeAtMs(): number {
     const { deadlineAtMs, overdueAtMs } = this.request;
     return this.overdueTold ? deadlineAtMs : Math.min(deadlineAtMs, overdueAtMs);
+  }
+
+  /** For the report of a call that fails now, before it is taken out of its connection. */
+  get progress(): CallProgress {
+    const { request, startedAtMs, firstSentAtMs } = this;
+    return {
+      state: this.#reached,
+      startedAtMs,
+      firstSentAtMs,
+      requestBytes: this.bytes.length,
+      answer: this.arriving,
+      overdue: this.overdueTold,
+      limits: request.limits,
+    };
+  }
+
+  get #reached(): FailedCallState {
+    if (this.arriving !== undefined) return 'answering';
+    if (this.mayHaveRun) return 'sent';
+    return this.started ? 'sending' : 'queued';
   }
 
   /** Sends it, from its beginning, over this connection. */

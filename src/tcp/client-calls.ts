@@ -3,6 +3,7 @@
 
 import type { PeerReport } from '../base/call-report.ts';
 import type { Executed, RpcErrorCode } from '../base/error-code.ts';
+import { reportOfCall } from '../base/failed-call.ts';
 import { ResponseTimes } from '../base/response-times.ts';
 import { RttEstimator } from '../base/rtt.ts';
 import { STATUS } from '../wire/frame.ts';
@@ -10,7 +11,6 @@ import { type ErrorBody, parseErrorBody } from '../wire/message.ts';
 import { type CallRequest, ClientCall } from './client-call.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { TcpContext } from './context.ts';
-import { reportOfCall } from './failed-call.ts';
 import { Alarm } from './timers.ts';
 
 /** What is guessed of a round trip before there was one (RFC 9002, 6.2.2). */
@@ -137,7 +137,7 @@ export class ClientCalls {
     nowMs: number,
     peer: PeerReport = this.#owner.report(nowMs),
   ): void {
-    const report = reportOfCall(call, peer, nowMs);
+    const report = reportOfCall(call.progress, peer, nowMs);
     this.#context.stats.callsFailed++;
     this.#settle(call, tellPeer);
     this.#context.outcomes.fail(call.request.callId, code, executed, detail, report);

@@ -9,6 +9,8 @@
 
 import type { PeerReport } from '../base/call-report.ts';
 import type { RpcErrorCode } from '../base/error-code.ts';
+import { reportOfRefusal } from '../base/failed-call.ts';
+import type { PeerStatus, SilentPeerStatus } from '../base/peer-status.ts';
 import type { HostAndPort } from '../transport/address.ts';
 import type { PeerHealth } from '../transport/transport.ts';
 import type { CallRequest, ClientCall } from './client-call.ts';
@@ -16,7 +18,6 @@ import { ClientCalls, type ClientCallsOwner } from './client-calls.ts';
 import { ClientConnection, type ClientConnectionOwner } from './client-connection.ts';
 import type { Ending } from './connection.ts';
 import type { TcpContext } from './context.ts';
-import { reportOfRefusal } from './failed-call.ts';
 import { Alarm } from './timers.ts';
 
 export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
@@ -69,6 +70,34 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
       rttMeasured: rtt.sampled,
       smoothedRttMs: rtt.smoothedMs,
       rttVarianceMs: rtt.varianceMs,
+    };
+  }
+
+  /** Its row in the table of live peers; `undefined` of one that is silent, or was never called. */
+  liveStatus(nowMs: number): PeerStatus | undefined {
+    const health = this.#health;
+    if (health === 'silent' || (health === 'unknown' && this.calls.size === 0)) return undefined;
+    const { rtt, responseTimes, size } = this.calls;
+    const { smoothedMs, varianceMs, minMs } = rtt;
+    return {
+      address: this.address,
+      health,
+      ...(this.#lastHeardAtMs !== undefined && { sinceHeardMs: nowMs - this.#lastHeardAtMs }),
+      outstandingCalls: size,
+      unansweredProbes: this.#failures + (this.#pingedAtMs === undefined ? 0 : 1),
+      ...(rtt.sampled && { rtt: { smoothedMs, varianceMs, minMs } }),
+      responseTimes: responseTimes.rows(nowMs),
+    };
+  }
+
+  silentStatus(nowMs: number): SilentPeerStatus | undefined {
+    if (this.#health !== 'silent') return undefined;
+    const probeAtMs = this.connection === undefined ? this.#reconnect.atMs : nowMs;
+    return {
+      address: this.address,
+      silentForMs: nowMs - this.#silentSinceMs,
+      nextProbeInMs: Math.max(0, probeAtMs - nowMs),
+      ...(this.#lastHeardAtMs !== undefined && { sinceHeardMs: nowMs - this.#lastHeardAtMs }),
     };
   }
 

@@ -3,7 +3,8 @@
 // within a connection. For the same reason a CANCEL can forget: what it names has come before it.
 
 import type { Executed, RpcErrorCode } from '../base/error-code.ts';
-import { formatSocketAddress } from '../transport/address.ts';
+import type { CallerStatus } from '../base/peer-status.ts';
+import { formatPeerAddress, formatSocketAddress, type HostAndPort } from '../transport/address.ts';
 import { type Reply, RunningRequest } from '../transport/handler-table.ts';
 import { STATUS } from '../wire/frame.ts';
 import { encodeErrorBody, parseRequest } from '../wire/message.ts';
@@ -21,6 +22,7 @@ export class ServerConnection implements ConnectionOwner {
   reassemblyBytes = 0;
   readonly #context: TcpContext;
   readonly #connection: Connection;
+  readonly #remote: HostAndPort;
   readonly #from: string;
   readonly #onEnd: (connection: ServerConnection) => void;
   readonly #calls = new Map<number, ServerCall>();
@@ -30,6 +32,7 @@ export class ServerConnection implements ConnectionOwner {
   readonly #parked = new Map<ServerCall, Uint8Array>();
   /** {@link MemoryBudget}'s account for them. */
   readonly #parkedAccount = { reassemblyBytes: 0 };
+  #lastHeardAtMs: number;
   #runScheduled = false;
   #lastCallId = 0;
   #paused = false;
@@ -38,13 +41,26 @@ export class ServerConnection implements ConnectionOwner {
   constructor(context: TcpContext, stream: ByteStream, onEnd: (connection: ServerConnection) => void) {
     this.#context = context;
     this.#onEnd = onEnd;
+    this.#remote = stream.remote;
     this.#from = formatSocketAddress(stream.remote);
+    this.#lastHeardAtMs = context.clock.now();
     this.#receiving = new Alarm(context.timers, (_nowMs, stalled) => {
       if (stalled) this.#expectMore();
       else this.close();
     });
     this.#connection = new Connection(stream, context, this);
     this.#connection.begin();
+  }
+
+  status(nowMs: number): CallerStatus {
+    let runningRequests = 0;
+    for (const { running } of this.#calls.values()) if (running !== undefined) runningRequests++;
+    return {
+      address: formatPeerAddress(this.#remote),
+      sinceHeardMs: nowMs - this.#lastHeardAtMs,
+      runningRequests,
+      heldRequests: this.#calls.size,
+    };
   }
 
   /** Ends it; handlers at work are told that nobody waits. */
@@ -58,6 +74,7 @@ export class ServerConnection implements ConnectionOwner {
   onPreface(): void {}
 
   onFrame(frame: Frame): boolean {
+    this.#lastHeardAtMs = this.#context.clock.now();
     if (this.reassemblyBytes > 0) this.#expectMore();
     switch (frame.type) {
       case 'request':

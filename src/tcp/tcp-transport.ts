@@ -3,6 +3,7 @@
 // client-peer.ts for calls that we make and by server-connection.ts for those that others make.
 
 import type { Clock } from '../base/clock.ts';
+import { reportOfRefusal } from '../base/failed-call.ts';
 import { MemoryBudget } from '../base/memory-budget.ts';
 import { callLimits, OutstandingCalls } from '../base/outstanding-calls.ts';
 import type { Random } from '../base/random.ts';
@@ -11,6 +12,7 @@ import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transp
 import { publishHealth } from '../transport/diagnostics.ts';
 import { badArgument, explainFailure } from '../transport/failure.ts';
 import { HandlerTable } from '../transport/handler-table.ts';
+import { Listeners } from '../transport/listeners.ts';
 import { encodeCall, PendingCalls } from '../transport/pending-calls.ts';
 import type {
   CallOptions,
@@ -26,8 +28,8 @@ import type { ByteStream, StreamNetwork } from './byte-stream.ts';
 import { ClientPeer } from './client-peer.ts';
 import { DEFAULT_TCP_CONFIG, type TcpConfig } from './config.ts';
 import { newStats, type TcpContext, type TcpStats } from './context.ts';
-import { reportOfRefusal } from './failed-call.ts';
 import { ServerConnection } from './server-connection.ts';
+import type { TcpStatus } from './status.ts';
 import { Timers } from './timers.ts';
 
 /** What the transport is made of besides the network. */
@@ -48,7 +50,7 @@ export class TcpTransport implements Transport {
   readonly #pending: PendingCalls;
   readonly #peers = new Map<string, TcpPeer>();
   readonly #clients = new Set<ServerConnection>();
-  readonly #listeners = new Set<(event: TransportEvent) => void>();
+  readonly #listeners = new Listeners();
   readonly #outstanding: OutstandingCalls<ClientPeer>;
   #nextCallId = 1;
   #closing: Promise<void> | undefined;
@@ -93,6 +95,36 @@ export class TcpTransport implements Transport {
     return this.#context.stats;
   }
 
+  /** A snapshot of everything that is counted, held and known. Takes time in proportion to the peers. */
+  status(): TcpStatus {
+    const atMs = this.clock.now();
+    const { timers, memory, stats } = this.#context;
+    const { unsentAnswerBytes, ...counters } = stats;
+    const known = [...this.#peers.values()].map((peer) => peer.client);
+    const peers = known.flatMap((peer) => peer.liveStatus(atMs) ?? []);
+    const silentPeers = known.flatMap((peer) => peer.silentStatus(atMs) ?? []);
+    const callers = Array.from(this.#clients, (client) => client.status(atMs));
+    return {
+      address: this.address,
+      atMs,
+      counters,
+      gauges: {
+        outstandingCalls: this.#outstanding.count,
+        outstandingBytes: this.#outstanding.bytes,
+        dialledConnections: known.filter(({ connection }) => connection !== undefined).length,
+        acceptedConnections: this.#clients.size,
+        calledPeers: peers.length + silentPeers.length,
+        timers: timers.size,
+        reassemblyBytes: memory.usedBytes,
+        unsentAnswerBytes,
+        runningRequests: callers.reduce((sum, { runningRequests }) => sum + runningRequests, 0),
+      },
+      peers,
+      silentPeers,
+      callers,
+    };
+  }
+
   /** `options` make no difference: nobody can record a connection's first bytes and have them run again. */
   handle(method: string, handler: Handler, _options?: HandlerOptions): void {
     this.#context.handlers.add(method, handler);
@@ -108,8 +140,7 @@ export class TcpTransport implements Transport {
   }
 
   subscribe(listener: (event: TransportEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   close(): Promise<void> {
@@ -187,7 +218,7 @@ export class TcpTransport implements Transport {
   }
 
   #tell(event: TransportEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    this.#listeners.tell(event);
     publishHealth(event, this.address);
   }
 }
@@ -195,18 +226,19 @@ export class TcpTransport implements Transport {
 class TcpPeer implements Peer {
   readonly address: string;
   readonly clock: Clock;
+  /** The calls to it, and what carries them. */
+  readonly client: ClientPeer;
   readonly #transport: TcpTransport;
-  readonly #client: ClientPeer;
 
   constructor(transport: TcpTransport, client: ClientPeer) {
     this.address = client.address;
     this.clock = transport.clock;
     this.#transport = transport;
-    this.#client = client;
+    this.client = client;
   }
 
   get health(): PeerHealth {
-    return this.#client.health;
+    return this.client.health;
   }
 
   call(method: string, body: unknown, options: CallOptions = {}): Promise<unknown> {
@@ -216,15 +248,15 @@ class TcpPeer implements Peer {
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#transport.startCall(this.#client, method, encoded, options);
+    return this.#transport.startCall(this.client, method, encoded, options);
   }
 
   overdueAfterMs(method: string, expectedBytes = 0): number {
-    const { responseTimes, rtt } = this.#client.calls;
+    const { responseTimes, rtt } = this.client.calls;
     return responseTimes.overdueAfterMs(method, expectedBytes, this.clock.now(), rtt);
   }
 
   close(): void {
-    this.#client.close();
+    this.client.close();
   }
 }

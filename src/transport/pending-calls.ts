@@ -8,6 +8,7 @@ import { decodeBody, encodeBody } from './body.ts';
 import { type CallName, callEnd, callOverdue, callStart } from './diagnostics.ts';
 import type { RpcError, RpcErrorInfo } from './error.ts';
 import { badArgument, explainFailure } from './failure.ts';
+import { callUser } from './listeners.ts';
 import { SignalGroups } from './signal-groups.ts';
 import type { CallOptions, TransportEvent } from './transport.ts';
 
@@ -93,7 +94,7 @@ export class PendingCalls {
     const { peer, method } = call.name;
     this.#tell({ type: 'peer:overdue', peer, method, afterMs, atMs: this.#clock.now() });
     if (callOverdue.hasSubscribers) callOverdue.publish({ call: call.name, afterMs });
-    call.onOverdue?.();
+    if (call.onOverdue !== undefined) callUser(call.onOverdue);
   }
 
   /** No listener stays on the signal after the call has settled. */

@@ -2,6 +2,7 @@
 // this. Implementations: datagram/ (UDP), sim/ (the same driver on a simulated socket), tcp/.
 
 import type { Clock } from '../base/clock.ts';
+import type { TransportStatus } from './status.ts';
 
 /** Options of one call. */
 export interface CallOptions {
@@ -18,7 +19,7 @@ export interface CallOptions {
   readonly expectedBytes?: number | undefined;
   /**
    * Called at most once when the call takes longer than it should by what is known of this peer. The call
-   * goes on; the caller may look for another source.
+   * goes on; the caller may look for another source. What it throws is raised later, as an uncaught exception.
    */
   readonly onOverdue?: (() => void) | undefined;
 }
@@ -98,7 +99,12 @@ export interface Transport extends AsyncDisposable {
   handle(method: string, handler: Handler, options?: HandlerOptions): void;
   /** The peer at an address; the same object for the same address while it is held. */
   peer(address: string): Peer;
-  /** Listens to {@link TransportEvent}s; returns the function that stops it. */
+  /** A snapshot of what is counted, held and known. Takes time in proportion to the peers. */
+  status(): TransportStatus;
+  /**
+   * Listens to {@link TransportEvent}s; returns the function that stops it. What a listener throws is raised later, as
+   * an uncaught exception.
+   */
   subscribe(listener: (event: TransportEvent) => void): () => void;
   /** Cancels what is outstanding (CLOSED), tells the peers, frees the socket. Idempotent. */
   close(): Promise<void>;

@@ -4,6 +4,7 @@ import { describe } from 'vitest';
 import { describeAbsence } from './absence.ts';
 import { describeCalls } from './calls.ts';
 import { describeCancel } from './cancel.ts';
+import { describeWatching } from './watching.ts';
 import type { Adapter } from './world.ts';
 
 /** All tests of the suite, for one transport. */
@@ -12,5 +13,6 @@ export function conformance(adapter: Adapter): void {
     describeCalls(adapter);
     describeCancel(adapter);
     describeAbsence(adapter);
+    describeWatching(adapter);
   });
 }

@@ -4,6 +4,7 @@
 import { Encoder } from 'cbor-x';
 import { VirtualClock } from '../../src/sim/clock.ts';
 import { RpcError } from '../../src/transport/error.ts';
+import type { TransportStatus } from '../../src/transport/status.ts';
 import type { CallOptions, Handler, HandlerOptions, Peer, Transport } from '../../src/transport/transport.ts';
 
 const cbor = new Encoder({ tagUint8Array: false, useRecords: false });
@@ -28,6 +29,18 @@ export class FakeTransport implements Transport {
       health: 'live',
       call: (method, body, options) => this.#call(method, body, options),
       overdueAfterMs: () => 100,
+    };
+  }
+
+  status(): TransportStatus {
+    return {
+      address: this.address,
+      atMs: this.clock.now(),
+      counters: {},
+      gauges: {},
+      peers: [],
+      silentPeers: [],
+      callers: [],
     };
   }
 
