@@ -91,6 +91,7 @@ const STORAGE_OUTCOMES: Readonly<Record<StorageError['code'], string | undefined
   SHARE_BUSY: 'another upload is writing this share there',
   INCOMPLETE: undefined,
   IO_ERROR: 'its disk failed',
+  STOPPED: 'is being stopped',
   BAD_REQUEST: undefined,
 };
 

@@ -7,15 +7,19 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../base/clock.ts';
+import { CorruptionAdvisories } from './corruption-advisories.ts';
 import { diskError, startError } from './disk-error.ts';
 import { type Files, fileErrorCode, type OpenFile } from './files.ts';
 import { nodeFiles } from './node-files.ts';
+import { nodeIdOf } from './node-id.ts';
 import { OpenFiles } from './open-files.ts';
 import { TaskQueue } from './queues.ts';
 import {
   checkAllocateRequest,
+  checkLease,
   checkOffset,
   checkReadLength,
+  checkReason,
   checkShareNumber,
   checkStorageIndex,
   checkUploadRef,
@@ -24,9 +28,12 @@ import {
 import { LEASE_DURATION_SECONDS } from './share-container.ts';
 import { readShareData } from './share-file.ts';
 import { ShareFolder, type ShareName, shareName } from './share-folder.ts';
+import { leaseShare } from './share-leases.ts';
 import {
   type AllocateRequest,
   type AllocateResult,
+  type LeaseSecrets,
+  type LeaseSecretsFor,
   type OperationOptions,
   type ServerVersion,
   StorageError,
@@ -76,6 +83,7 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
   readonly #options: DiskStorageServerOptions;
   readonly #folder: ShareFolder;
   readonly #host: UploadHost;
+  readonly #advisories: CorruptionAdvisories;
   readonly #uploads = new Map<string, { readonly upload: Upload; idle: Timer; usedAtMs: number }>();
   /** Upload secret of what was finished lately, by share. */
   readonly #finished = new LRUCache<string, Uint8Array>({ max: FINISHED_MAX });
@@ -110,6 +118,7 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
       openFiles: new OpenFiles(files, options.openFilesMax ?? 256),
       ended: (upload, finished) => this.#uploadEnded(upload, finished),
     };
+    this.#advisories = new CorruptionAdvisories(files, options.folder);
   }
 
   /** Uploads that are neither finished nor dropped. */
@@ -132,12 +141,13 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
 
   /**
    * Gives of the shares asked for those that are there and those that this client may now write. When there
-   * are none of either, and it is for want of space or because the server is read-only, it says so:
-   * @throws StorageError NO_SPACE, READ_ONLY, TOO_LARGE, BAD_REQUEST, IO_ERROR.
+   * are none of either, it says why:
+   * @throws StorageError SHARE_BUSY, NO_SPACE, READ_ONLY, TOO_LARGE, BAD_REQUEST, IO_ERROR.
    */
   allocate(request: AllocateRequest, options?: OperationOptions): Promise<AllocateResult> {
     return this.#operation(options, async (signal) => {
       const checked = checkAllocateRequest(request);
+      const leaseSecrets = request.lease && this.#leaseSecrets(request.lease);
       if (checked.allocatedSize > this.#shareBytesMax) {
         throw new StorageError(
           'TOO_LARGE',
@@ -147,9 +157,12 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
       const somewhere = shareName(checked.storageIndex, 0);
       const { result, created } = await this.#folder.exclusively(
         somewhere,
-        () => this.#allocate(checked),
+        () => this.#allocate(checked, leaseSecrets),
         signal,
       );
+      if (leaseSecrets !== undefined) {
+        await this.#leaseShares(checked.storageIndex, result.alreadyHave, leaseSecrets);
+      }
       // Who turned away meanwhile will not hear of these uploads, and so will not end them.
       if (signal?.aborted) await Promise.allSettled(created.map((upload) => upload.abort()));
       return result;
@@ -170,7 +183,7 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
     return this.#operation(options, async (signal) => {
       const { share, held } = this.#findUpload(upload);
       if (held !== undefined) {
-        return held.close(Math.floor(this.#options.unixSeconds()) + LEASE_DURATION_SECONDS, signal);
+        return held.close(this.#leaseEnd, signal);
       }
       if (!this.#wasFinishedWith(share, upload.uploadSecret)) throw unknownUpload(share);
     });
@@ -209,6 +222,30 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
     });
   }
 
+  addLease(storageIndex: Uint8Array, lease: LeaseSecretsFor, options?: OperationOptions): Promise<void> {
+    return this.#operation(options, async () => {
+      const checked = checkStorageIndex(storageIndex);
+      const secrets = this.#leaseSecrets(lease);
+      if (this.#options.readOnly) throw new StorageError('READ_ONLY', 'this server changes no leases');
+      await this.#leaseShares(checked, await this.list(checked), secrets);
+    });
+  }
+
+  adviseCorrupt(
+    storageIndex: Uint8Array,
+    shareNumber: number,
+    reason: string,
+    options?: OperationOptions,
+  ): Promise<void> {
+    return this.#operation(options, async () => {
+      const share = shareName(checkStorageIndex(storageIndex), checkShareNumber(shareNumber));
+      const checked = checkReason(reason);
+      const isHere = (await this.list(storageIndex)).includes(shareNumber);
+      if (!isHere) throw unknownShare(share);
+      if (!this.#options.readOnly) await this.#advisories.add(share, checked, this.#options.unixSeconds());
+    });
+  }
+
   /** Refuses what comes from now on, waits for what runs, and removes unfinished uploads. Idempotent. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -231,7 +268,7 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
   ): Promise<T> {
     const signal = options?.signal;
     signal?.throwIfAborted();
-    if (this.#stopped) throw new StorageError('IO_ERROR', 'the storage server has been stopped');
+    if (this.#stopped) throw new StorageError('STOPPED', 'the storage server has been stopped');
     const running = run(signal);
     this.#running.add(running);
     try {
@@ -244,7 +281,10 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
   }
 
   /** `created` are the uploads that were not under way before. Inside {@link ShareFolder.exclusively}. */
-  async #allocate(request: AllocateRequest): Promise<{ result: AllocateResult; created: Upload[] }> {
+  async #allocate(
+    request: AllocateRequest,
+    leaseSecrets: LeaseSecrets | undefined,
+  ): Promise<{ result: AllocateResult; created: Upload[] }> {
     const { storageIndexText } = shareName(request.storageIndex, 0);
     const [present, freeBytes] = await Promise.all([
       this.#folder.list(storageIndexText),
@@ -263,12 +303,13 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
         share,
         allocatedSize: request.allocatedSize,
         secret: request.uploadSecret,
-        leaseSecrets: request.lease,
+        leaseSecrets,
       };
       const underWay = this.#uploads.get(share.id);
       if (underWay !== undefined) {
         const { upload } = underWay;
         if (upload.isOpen && upload.isHeldBy(request.uploadSecret)) allocated.push(shareNumber);
+        else refusal = busy(share);
       } else if (present.includes(shareNumber)) {
         alreadyHave.push(shareNumber);
       } else {
@@ -283,6 +324,26 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
     }
     if (refusal !== undefined && alreadyHave.length + allocated.length === 0) throw refusal;
     return { result: { alreadyHave, allocated: allocated.sort((a, b) => a - b) }, created };
+  }
+
+  /** The secrets, made for this server and checked. @throws StorageError BAD_REQUEST */
+  #leaseSecrets(lease: LeaseSecretsFor): LeaseSecrets {
+    return checkLease(lease(nodeIdOf(this.permutationSeed)));
+  }
+
+  /** When a lease that is given or renewed now ends, in seconds since 1970. */
+  get #leaseEnd(): number {
+    return Math.floor(this.#options.unixSeconds()) + LEASE_DURATION_SECONDS;
+  }
+
+  async #leaseShares(
+    storageIndex: Uint8Array,
+    shareNumbers: readonly number[],
+    secrets: LeaseSecrets,
+  ): Promise<void> {
+    if (this.#options.readOnly) return;
+    const lease = { ...secrets, expiresAtUnixSeconds: this.#leaseEnd };
+    for (const number of shareNumbers) await leaseShare(this.#folder, shareName(storageIndex, number), lease);
   }
 
   /** Why a new upload of that size is not taken, or undefined when it is. */
@@ -341,7 +402,7 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
     const entry = this.#uploads.get(share.id);
     if (entry === undefined) return { share, held: undefined };
     if (!entry.upload.isHeldBy(uploadSecret)) {
-      throw new StorageError('SHARE_BUSY', `another writer holds share ${share.id}`);
+      throw busy(share);
     }
     entry.usedAtMs = this.#options.clock.now();
     return { share, held: entry.upload };
@@ -381,6 +442,10 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
       await file.close().catch(() => {});
     }
   }
+}
+
+function busy(share: ShareName): StorageError {
+  return new StorageError('SHARE_BUSY', `another writer holds share ${share.id}`);
 }
 
 function unknownShare(share: ShareName): StorageError {

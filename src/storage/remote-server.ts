@@ -5,11 +5,13 @@
 import { createHash } from 'node:crypto';
 import { RpcError } from '../transport/error.ts';
 import type { CallOptions, Peer } from '../transport/transport.ts';
+import { nodeIdOf } from './node-id.ts';
 import { isShareNumber } from './request-checks.ts';
 import { STORAGE_METHODS } from './rpc-methods.ts';
 import {
   type AllocateRequest,
   type AllocateResult,
+  type LeaseSecretsFor,
   type OperationOptions,
   type ServerVersion,
   StorageError,
@@ -23,12 +25,17 @@ export class RemoteStorageServer implements StorageServer {
   readonly name: string;
   readonly permutationSeed: Uint8Array;
   readonly #peer: Peer;
+  readonly #nodeId: Uint8Array;
 
-  /** Without a permutation seed, it is the SHA-256 of the peer's address. */
+  /**
+   * Without a permutation seed, it is the SHA-256 of the peer's address. The node id that this server's lease secrets
+   * are made for is the SHA-1 of the permutation seed.
+   */
   constructor(peer: Peer, options: { readonly permutationSeed?: Uint8Array } = {}) {
     this.#peer = peer;
     this.name = peer.address;
     this.permutationSeed = options.permutationSeed ?? createHash('sha256').update(peer.address).digest();
+    this.#nodeId = nodeIdOf(this.permutationSeed);
   }
 
   async version(options?: OperationOptions): Promise<ServerVersion> {
@@ -45,7 +52,7 @@ export class RemoteStorageServer implements StorageServer {
   async allocate(request: AllocateRequest, options?: OperationOptions): Promise<AllocateResult> {
     const { storageIndex, shareNumbers, allocatedSize, uploadSecret, lease } = request;
     const body: unknown[] = [storageIndex, shareNumbers, allocatedSize, uploadSecret];
-    if (lease !== undefined) body.push(lease.renewSecret, lease.cancelSecret);
+    if (lease !== undefined) body.push(...this.#leaseFields(lease));
     const answer = await this.#call('allocate', body, options);
     if (!Array.isArray(answer) || answer.length !== 2) this.#malformed('allocate', 'it is no list of 2');
     const alreadyHave = this.#shareNumbers('allocate', answer[0]);
@@ -92,6 +99,28 @@ export class RemoteStorageServer implements StorageServer {
       this.#malformed('read', `it has ${answer.length} bytes where ${length} were asked for`);
     }
     return answer;
+  }
+
+  async addLease(
+    storageIndex: Uint8Array,
+    lease: LeaseSecretsFor,
+    options?: OperationOptions,
+  ): Promise<void> {
+    await this.#call('addLease', [storageIndex, ...this.#leaseFields(lease)], options);
+  }
+
+  async adviseCorrupt(
+    storageIndex: Uint8Array,
+    shareNumber: number,
+    reason: string,
+    options?: OperationOptions,
+  ): Promise<void> {
+    await this.#call('adviseCorrupt', [storageIndex, shareNumber, reason], options);
+  }
+
+  #leaseFields(lease: LeaseSecretsFor): unknown[] {
+    const { renewSecret, cancelSecret } = lease(this.#nodeId);
+    return [renewSecret, cancelSecret];
   }
 
   async #call(
@@ -145,6 +174,7 @@ const STORAGE_ERROR_CODES: Readonly<Record<StorageErrorCode, true>> = {
   SHARE_BUSY: true,
   INCOMPLETE: true,
   IO_ERROR: true,
+  STOPPED: true,
   BAD_REQUEST: true,
 };
 

@@ -1,7 +1,7 @@
 // What the arguments of every storage operation must look like, whoever sent them. Shared by the disk server
 // and by the methods served to others; whether a share or an upload exists is not asked here.
 
-import { type AllocateRequest, StorageError, type UploadRef } from './storage-server.ts';
+import { type AllocateRequest, type LeaseSecrets, StorageError, type UploadRef } from './storage-server.ts';
 
 /** Largest read at once: the answer must fit into one message of 16 MiB, with its envelope. */
 export const READ_BYTES_MAX: number = 16 * 1024 * 1024 - 1024;
@@ -9,6 +9,9 @@ export const READ_BYTES_MAX: number = 16 * 1024 * 1024 - 1024;
 export const WRITE_BYTES_MAX: number = 16 * 1024 * 1024 - 256;
 /** Tahoe-LAFS numbers the shares of a file from 0 to 255. */
 export const SHARE_NUMBER_MAX = 255;
+
+/** Longest reason of an advice of corruption, in bytes of UTF-8: as Tahoe-LAFS. */
+export const REASON_BYTES_MAX = 32_765;
 
 const STORAGE_INDEX_BYTES = 16;
 const SECRET_BYTES = 32;
@@ -31,13 +34,13 @@ export function checkUploadRef(upload: { readonly [Field in keyof UploadRef]: un
   };
 }
 
-/** Gives the share numbers ascending and each once. */
+/** Gives the share numbers ascending and each once. The lease is checked apart: {@link checkLease}. */
 export function checkAllocateRequest(
   request: {
-    readonly [Field in keyof AllocateRequest]: unknown;
+    readonly [Field in Exclude<keyof AllocateRequest, 'lease'>]: unknown;
   },
-): AllocateRequest {
-  const { shareNumbers, lease } = request;
+): Omit<AllocateRequest, 'lease'> {
+  const { shareNumbers } = request;
   if (!Array.isArray(shareNumbers) || shareNumbers.length > SHARE_NUMBER_MAX + 1) {
     refuse(`share numbers are a list of at most ${SHARE_NUMBER_MAX + 1}`);
   }
@@ -46,7 +49,6 @@ export function checkAllocateRequest(
     shareNumbers: [...new Set(shareNumbers.map(checkShareNumber))].sort((a, b) => a - b),
     allocatedSize: checkCount(request.allocatedSize, 'allocated size'),
     uploadSecret: checkBytes(request.uploadSecret, SECRET_BYTES, 'upload secret'),
-    lease: lease === undefined ? undefined : checkLease(lease),
   };
 }
 
@@ -73,13 +75,23 @@ export function isShareNumber(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= SHARE_NUMBER_MAX;
 }
 
-function checkLease(lease: unknown): { renewSecret: Uint8Array; cancelSecret: Uint8Array } {
-  if (typeof lease !== 'object' || lease === null) refuse('a lease is a pair of secrets');
-  const { renewSecret, cancelSecret } = lease as Record<string, unknown>;
+export function checkLease({
+  renewSecret,
+  cancelSecret,
+}: {
+  readonly [Field in keyof LeaseSecrets]: unknown;
+}): LeaseSecrets {
   return {
     renewSecret: checkBytes(renewSecret, SECRET_BYTES, 'renew secret'),
     cancelSecret: checkBytes(cancelSecret, SECRET_BYTES, 'cancel secret'),
   };
+}
+
+export function checkReason(value: unknown): string {
+  if (typeof value !== 'string' || Buffer.byteLength(value) > REASON_BYTES_MAX) {
+    refuse(`a reason is a text of at most ${REASON_BYTES_MAX} bytes`);
+  }
+  return value;
 }
 
 /** A number of bytes, or a place among them. */

@@ -11,12 +11,16 @@
 //   abort    : [si, share, secret]                                   → null
 //   list     : [si]                                                  → [* share]
 //   read     : [si, share, size, size]                               → bytes
+//   lease    : [si, secret, secret]                                  → null   (renew, cancel)
+//   corrupt  : [si, share, tstr]                                     → null   (why; at most 32,765 bytes)
 
 import type { Handler, Transport } from '../transport/transport.ts';
 import {
   checkAllocateRequest,
+  checkLease,
   checkOffset,
   checkReadLength,
+  checkReason,
   checkShareNumber,
   checkStorageIndex,
   checkUploadRef,
@@ -33,6 +37,8 @@ export const STORAGE_METHODS = {
   abort: 'storage/abort',
   list: 'storage/list',
   read: 'storage/read',
+  addLease: 'storage/lease',
+  adviseCorrupt: 'storage/corrupt',
 } as const;
 
 /** Registers the handlers of all storage methods. @throws when one of their names is taken. */
@@ -46,15 +52,10 @@ export function serveStorage(transport: Transport, server: StorageServer): void 
     async allocate(request, { signal }) {
       const fields = fieldsOf(request, 4, 6);
       const [storageIndex, shareNumbers, allocatedSize, uploadSecret, renewSecret, cancelSecret] = fields;
-      const lease = fields.length === 4 ? undefined : { renewSecret, cancelSecret };
-      const checked = checkAllocateRequest({
-        storageIndex,
-        shareNumbers,
-        allocatedSize,
-        uploadSecret,
-        lease,
-      });
-      const { alreadyHave, allocated } = await server.allocate(checked, { signal });
+      const secrets = fields.length === 4 ? undefined : checkLease({ renewSecret, cancelSecret });
+      const checked = checkAllocateRequest({ storageIndex, shareNumbers, allocatedSize, uploadSecret });
+      const lease = secrets && (() => secrets);
+      const { alreadyHave, allocated } = await server.allocate({ ...checked, lease }, { signal });
       return [alreadyHave, allocated];
     },
 
@@ -90,12 +91,31 @@ export function serveStorage(transport: Transport, server: StorageServer): void 
         { signal },
       );
     },
+
+    async addLease(request, { signal }) {
+      const [storageIndex, renewSecret, cancelSecret] = fieldsOf(request, 3);
+      const secrets = checkLease({ renewSecret, cancelSecret });
+      await server.addLease(checkStorageIndex(storageIndex), () => secrets, { signal });
+      return null;
+    },
+
+    async adviseCorrupt(request, { signal }) {
+      const [storageIndex, shareNumber, reason] = fieldsOf(request, 3);
+      await server.adviseCorrupt(
+        checkStorageIndex(storageIndex),
+        checkShareNumber(shareNumber),
+        checkReason(reason),
+        { signal },
+      );
+      return null;
+    },
   };
   // All are safe in a datagram that somebody recorded and sent again. Reads change nothing. The others say what
   // shall be, not what to do, and name it by a random secret that is used for one upload only: replayed, an
   // allocate finds its upload or its share, a write puts the same bytes in the same place, a close finds the
   // share finished, an abort finds nothing. The worst is an allocate replayed after its upload was aborted: an
-  // empty file that nobody writes, which goes when it has been idle for 30 minutes.
+  // empty file that nobody writes, which goes when it has been idle for 30 minutes. A lease replayed lasts longer than
+  // its owner asked for; advice replayed is known already.
   for (const [name, handler] of Object.entries(handlers)) {
     transport.handle(STORAGE_METHODS[name as keyof typeof handlers], handler, { early: 'safe' });
   }

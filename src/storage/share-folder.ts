@@ -5,7 +5,7 @@
 import { dirname, join, resolve } from 'node:path';
 import { base32Encode } from '../base/base32.ts';
 import { ignoring } from './disk-error.ts';
-import { type Files, fileErrorCode, type OpenFile } from './files.ts';
+import { type FileAccess, type Files, fileErrorCode, type OpenFile } from './files.ts';
 import { KeyedQueue } from './queues.ts';
 import { isShareNumber } from './request-checks.ts';
 
@@ -87,8 +87,8 @@ export class ShareFolder {
     }
   }
 
-  openFinished(share: ShareName): Promise<OpenFile> {
-    return this.#files.open(this.#finishedPath(share), 'read');
+  openFinished(share: ShareName, access: Exclude<FileAccess, 'create'> = 'read'): Promise<OpenFile> {
+    return this.#files.open(this.#finishedPath(share), access);
   }
 
   incomingPath(share: ShareName): string {

@@ -18,6 +18,21 @@ export interface ServerVersion {
   readonly availableSpace: number;
 }
 
+/**
+ * What adds a lease and renews it, and what would cancel it: 32 bytes each. Every server gets a pair of its own, so
+ * that none can cancel what was asked of another (tahoe-formats: leases).
+ */
+export interface LeaseSecrets {
+  readonly renewSecret: Uint8Array;
+  readonly cancelSecret: Uint8Array;
+}
+
+/**
+ * The pair for the server with this node id (20 bytes). Whoever implements {@link StorageServer} calls it, once it
+ * knows the server's node id: over HTTPS that is after the handshake.
+ */
+export type LeaseSecretsFor = (nodeId: Uint8Array) => LeaseSecrets;
+
 /** Asks a server to take shares of one file. */
 export interface AllocateRequest {
   /** 16 bytes. */
@@ -27,11 +42,14 @@ export interface AllocateRequest {
   readonly allocatedSize: number;
   /** 32 random bytes; only who knows them may write, close or abort these shares. */
   readonly uploadSecret: Uint8Array;
-  /** 32 bytes each; with them each share gets a lease. */
-  readonly lease?: { readonly renewSecret: Uint8Array; readonly cancelSecret: Uint8Array } | undefined;
+  /** Gives each share a lease: those that are there already now, the others when they are finished. */
+  readonly lease?: LeaseSecretsFor | undefined;
 }
 
-/** Which of the shares asked for are there already, and which may now be written. The others: no space, busy. */
+/**
+ * Which of the shares asked for are there already, and which may now be written. The others: no space, or another
+ * upload is busy with them.
+ */
 export interface AllocateResult {
   readonly alreadyHave: readonly number[];
   readonly allocated: readonly number[];
@@ -59,6 +77,8 @@ export type StorageErrorCode =
   | 'INCOMPLETE'
   /** The disk failed; the share was refused. */
   | 'IO_ERROR'
+  /** The server is being stopped, or has been. */
+  | 'STOPPED'
   /** A request that no client of this protocol would make. */
   | 'BAD_REQUEST';
 
@@ -102,4 +122,19 @@ export interface StorageServer {
     length: number,
     options?: OperationOptions,
   ): Promise<Uint8Array>;
+  /**
+   * Adds a lease to each share of a file that the server has, or renews it: for as long as the server grants, 31 days
+   * for Tahoe-LAFS. Without shares there it does nothing.
+   */
+  addLease(storageIndex: Uint8Array, lease: LeaseSecretsFor, options?: OperationOptions): Promise<void>;
+  /**
+   * Tells the server's owner that a share is not what it should be. The server removes nothing: it need not believe.
+   * @param reason in words, at most 32,765 bytes of UTF-8.
+   */
+  adviseCorrupt(
+    storageIndex: Uint8Array,
+    shareNumber: number,
+    reason: string,
+    options?: OperationOptions,
+  ): Promise<void>;
 }

@@ -6,9 +6,16 @@ import { Intervals } from '../base/intervals.ts';
 import { diskError } from './disk-error.ts';
 import type { OpenFiles } from './open-files.ts';
 import { TaskQueue } from './queues.ts';
-import { encodeHeader, encodeLease, HEADER_BYTES, LEASE_BYTES, type Lease } from './share-container.ts';
+import {
+  encodeHeader,
+  encodeLease,
+  HEADER_BYTES,
+  LEASE_BYTES,
+  type Lease,
+  WRITTEN_VERSION,
+} from './share-container.ts';
 import type { ShareFolder, ShareName } from './share-folder.ts';
-import { type AllocateRequest, StorageError } from './storage-server.ts';
+import { type LeaseSecrets, StorageError } from './storage-server.ts';
 
 /** An ordinary upload is written from front to back, a lossy network makes a few gaps; this bounds memory. */
 const SEPARATE_RANGES_MAX = 16_384;
@@ -29,8 +36,6 @@ export interface UploadTerms {
   readonly secret: Uint8Array;
   readonly leaseSecrets: LeaseSecrets | undefined;
 }
-
-type LeaseSecrets = NonNullable<AllocateRequest['lease']>;
 
 /** One share under upload. Its operations run one after another. */
 export class Upload {
@@ -155,7 +160,9 @@ export class Upload {
     const { allocatedSize } = this.#terms;
     await this.#host.openFiles.use(this.#path, 'read-write', async (file) => {
       await file.write(encodeHeader(allocatedSize, lease === undefined ? 0 : 1), 0);
-      if (lease !== undefined) await file.write(encodeLease(lease), HEADER_BYTES + allocatedSize);
+      if (lease !== undefined) {
+        await file.write(encodeLease(lease, WRITTEN_VERSION), HEADER_BYTES + allocatedSize);
+      }
       await file.sync();
     });
     await this.#host.openFiles.release(this.#path);

@@ -1,11 +1,14 @@
 // A storage server in memory, on virtual time, that can be slow, silent, full, broken or corrupt as a test wants,
 // and that keeps account of what it was asked and of what it was told to forget.
 
+import { createHash } from 'node:crypto';
 import { concatBytes } from '../../src/base/bytes.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import {
   type AllocateRequest,
   type AllocateResult,
+  type LeaseSecrets,
+  type LeaseSecretsFor,
   type OperationOptions,
   type ServerVersion,
   StorageError,
@@ -13,7 +16,15 @@ import {
   type UploadRef,
 } from '../../src/storage/storage-server.ts';
 
-export type Operation = 'allocate' | 'write' | 'close' | 'abort' | 'list' | 'read';
+export type Operation =
+  | 'allocate'
+  | 'write'
+  | 'close'
+  | 'abort'
+  | 'list'
+  | 'read'
+  | 'addLease'
+  | 'adviseCorrupt';
 
 /** What happens to one operation; `nth` counts this server's operations of the kind, from 0. */
 export interface Asked {
@@ -35,6 +46,8 @@ export class MemoryServer implements StorageServer {
   readonly shares: Map<number, Uint8Array> = new Map();
   readonly unfinished: Map<number, Unfinished> = new Map();
   readonly asked: Asked[] = [];
+  readonly leases: LeaseSecrets[] = [];
+  readonly advice: { readonly shareNumber: number; readonly reason: string }[] = [];
   readonly #clock: Clock;
   /** Operations that were begun and neither answered nor cancelled. */
   open: number = 0;
@@ -154,6 +167,23 @@ export class MemoryServer implements StorageServer {
       const share = this.shares.get(shareNumber);
       if (share === undefined) throw new StorageError('UNKNOWN_SHARE', 'no such share');
       return concatBytes([share.subarray(offset, offset + length)]);
+    });
+  }
+
+  addLease(_storageIndex: Uint8Array, lease: LeaseSecretsFor, options?: OperationOptions): Promise<void> {
+    return this.#answer('addLease', undefined, 0, options, () => {
+      this.leases.push(lease(createHash('sha1').update(this.name).digest()));
+    });
+  }
+
+  adviseCorrupt(
+    _storageIndex: Uint8Array,
+    shareNumber: number,
+    reason: string,
+    options?: OperationOptions,
+  ): Promise<void> {
+    return this.#answer('adviseCorrupt', shareNumber, 0, options, () => {
+      this.advice.push({ shareNumber, reason });
     });
   }
 

@@ -4,6 +4,7 @@
 import type {
   AllocateRequest,
   AllocateResult,
+  LeaseSecretsFor,
   OperationOptions,
   ServerVersion,
   StorageServer,
@@ -149,6 +150,19 @@ class WatchedServer implements StorageServer {
     options?: OperationOptions,
   ): Promise<Uint8Array> {
     return this.#note(this.#server.read(storageIndex, shareNumber, offset, length, options));
+  }
+
+  addLease(storageIndex: Uint8Array, lease: LeaseSecretsFor, options?: OperationOptions): Promise<void> {
+    return this.#note(this.#server.addLease(storageIndex, lease, options));
+  }
+
+  adviseCorrupt(
+    storageIndex: Uint8Array,
+    shareNumber: number,
+    reason: string,
+    options?: OperationOptions,
+  ): Promise<void> {
+    return this.#note(this.#server.adviseCorrupt(storageIndex, shareNumber, reason, options));
   }
 
   async #note<T>(operation: Promise<T>): Promise<T> {

@@ -10,7 +10,12 @@ import { SeededRandom } from '../../src/sim/random.ts';
 import { DiskStorageServer, type DiskStorageServerOptions } from '../../src/storage/disk-server.ts';
 import type { Files } from '../../src/storage/files.ts';
 import { nodeFiles } from '../../src/storage/node-files.ts';
-import { StorageError, type StorageErrorCode, type UploadRef } from '../../src/storage/storage-server.ts';
+import {
+  type LeaseSecrets,
+  StorageError,
+  type StorageErrorCode,
+  type UploadRef,
+} from '../../src/storage/storage-server.ts';
 
 export const NOW_UNIX_SECONDS = 1_700_000_000;
 export const MEMORY_FOLDER = '/node/storage';
@@ -77,10 +82,17 @@ export async function allocate(
   server: DiskStorageServer,
   upload: UploadRef,
   allocatedSize: number,
-  lease?: { renewSecret: Uint8Array; cancelSecret: Uint8Array },
+  lease?: LeaseSecrets,
 ): Promise<boolean> {
   const { storageIndex, shareNumber, uploadSecret } = upload;
-  const request = { storageIndex, shareNumbers: [shareNumber], allocatedSize, uploadSecret, lease };
+  const leaseFor = lease && (() => lease);
+  const request = {
+    storageIndex,
+    shareNumbers: [shareNumber],
+    allocatedSize,
+    uploadSecret,
+    lease: leaseFor,
+  };
   return (await server.allocate(request)).allocated.includes(shareNumber);
 }
 

@@ -21,9 +21,9 @@ async function served() {
 
 describe('a remote storage server', () => {
   it('does everything that the server behind it does', async () => {
-    const { remote, server } = await served();
+    const { remote, server, files } = await served();
     const upload = uploadRef(1, 7);
-    const lease = { renewSecret: secret(2), cancelSecret: secret(3) };
+    const lease = () => ({ renewSecret: secret(2), cancelSecret: secret(3) });
     const request = { ...upload, shareNumbers: [7, 3], allocatedSize: 100, lease };
     expect(await remote.version()).toEqual(await server.version());
     expect(await remote.allocate(request)).toEqual({ alreadyHave: [], allocated: [3, 7] });
@@ -39,6 +39,9 @@ describe('a remote storage server', () => {
       alreadyHave: [7],
       allocated: [3],
     });
+    await remote.addLease(upload.storageIndex, lease);
+    await remote.adviseCorrupt(upload.storageIndex, 7, 'its block of segment 0 does not fit its hash');
+    expect(files.paths().filter((path) => path.includes('advisories'))).toHaveLength(1);
   });
 
   it('carries sizes and offsets beyond 32 bits', async () => {
@@ -166,6 +169,8 @@ describe('the served methods', () => {
         fields,
         [...fields, 0, content(1)],
         [storageIndex(1), 0, 0, 1],
+        [storageIndex(1), secret(1), secret(2)],
+        [storageIndex(1), 0, 'why'],
       ];
       const bodiesOfAllocate = [[storageIndex(1), [0], 1, secret(1)]];
       const outcomes = await Promise.allSettled(

@@ -5,6 +5,7 @@ import type { Clock } from '../../base/clock.ts';
 import type {
   AllocateRequest,
   AllocateResult,
+  LeaseSecretsFor,
   OperationOptions,
   ServerVersion,
   StorageServer,
@@ -12,7 +13,16 @@ import type {
 } from '../../storage/storage-server.ts';
 
 /** What a request was for. */
-export type Operation = 'version' | 'allocate' | 'write' | 'close' | 'abort' | 'list' | 'read';
+export type Operation =
+  | 'version'
+  | 'allocate'
+  | 'write'
+  | 'close'
+  | 'abort'
+  | 'list'
+  | 'read'
+  | 'addLease'
+  | 'adviseCorrupt';
 
 /** One request to a server. */
 export interface RecordedRequest {
@@ -73,6 +83,21 @@ export class RecordingServer implements StorageServer {
     options?: OperationOptions,
   ): Promise<Uint8Array> {
     return this.#record('read', () => this.#server.read(storageIndex, shareNumber, offset, length, options));
+  }
+
+  addLease(storageIndex: Uint8Array, lease: LeaseSecretsFor, options?: OperationOptions): Promise<void> {
+    return this.#record('addLease', () => this.#server.addLease(storageIndex, lease, options));
+  }
+
+  adviseCorrupt(
+    storageIndex: Uint8Array,
+    shareNumber: number,
+    reason: string,
+    options?: OperationOptions,
+  ): Promise<void> {
+    return this.#record('adviseCorrupt', () =>
+      this.#server.adviseCorrupt(storageIndex, shareNumber, reason, options),
+    );
   }
 
   async #record<T>(operation: Operation, ask: () => Promise<T>): Promise<T> {
