@@ -4,6 +4,8 @@ export type { CallLimits, CallReport, PeerReport, TimeLimitBasis } from './base/
 export type { Clock, Timer } from './base/clock.ts';
 export type { ErrorDetail, Executed, RpcErrorCode } from './base/error-code.ts';
 export type { CallerStatus, PathStatus, PeerStatus, SilentPeerStatus } from './base/peer-status.ts';
+export type { RetryBudgetCounters } from './base/retry-budget.ts';
+export { RetryBudget } from './base/retry-budget.ts';
 export { createEndpoint, type EndpointOptions } from './datagram/create-endpoint.ts';
 export type { DatagramTransport } from './datagram/datagram-transport.ts';
 export type { DatagramStatus } from './datagram/status.ts';

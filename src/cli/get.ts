@@ -40,6 +40,7 @@ export function get(io: CliIo, text: string, options: GetOptions): Promise<numbe
       signal: io.interrupted,
       clock: connection.transport.clock,
       random: connection.random,
+      retries: connection.transport.retries,
       onProgress: ({ stage }) => {
         if (stage === progress.stage) return;
         progress.startStage(stage);

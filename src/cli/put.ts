@@ -47,6 +47,7 @@ export function put(io: CliIo, file: string, options: PutOptions): Promise<numbe
       signal: io.interrupted,
       clock: connection.transport.clock,
       random: connection.random,
+      retries: connection.transport.retries,
       onProgress: ({ stage, doneBytes, totalBytes }) => {
         if (stage !== progress.stage) progress.startStage(stage);
         progress.advance(doneBytes, totalBytes);

@@ -4,6 +4,7 @@
 
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import type { RetryBudget } from '../base/retry-budget.ts';
 import type { ProtocolConfig } from '../protocol/config.ts';
 import { Endpoint } from '../protocol/endpoint.ts';
 import type { EndpointEvent, EndpointGauges, EndpointStats, RequestRef } from '../protocol/events.ts';
@@ -88,6 +89,10 @@ export class DatagramTransport implements Transport {
     };
   }
 
+  get retries(): RetryBudget {
+    return this.#endpoint.retries;
+  }
+
   /** Counters since the transport was made. */
   get stats(): Readonly<EndpointStats> {
     return this.#endpoint.stats;
@@ -111,6 +116,7 @@ export class DatagramTransport implements Transport {
         runningRequests: this.#running.size,
         socketQueuedBytes: this.#socket.queuedBytes,
       },
+      retryTokens: this.retries.tokensAt(atMs),
       peers: peers.map(named),
       silentPeers: silentPeers.map(named),
       callers: callers.map(named),
@@ -359,6 +365,10 @@ class DatagramPeer implements Peer {
     this.#port = port;
     // Digits and dots, or anything with a colon, is no name.
     if (/^[\d.]+$|:/.test(host)) this.#resolved = { host, port };
+  }
+
+  get retries(): RetryBudget {
+    return this.#transport.retries;
   }
 
   get health(): PeerHealth {

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import type { RetryBudget } from '../base/retry-budget.ts';
 import type { ServerRecords } from './server-record.ts';
 
 /** A part of a file. */
@@ -24,6 +25,11 @@ export interface DownloadOptions {
   readonly readAheadSegments?: number | undefined;
   /** What earlier downloads learnt of the servers; give the same one to each to have them learn together. */
   readonly records?: ServerRecords | undefined;
+  /**
+   * Pays for every server asked in place of a late one: the `retries` of the transport that the servers are called
+   * over. Default: only their number at once is bounded.
+   */
+  readonly retries?: RetryBudget | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 

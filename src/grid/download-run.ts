@@ -79,6 +79,7 @@ export class DownloadRun {
       readers: this.#readers,
       hedgesInFlight: 0,
       hedgesStarted: 0,
+      retries: options.retries,
       onHedgeSettled: () => this.#stepAll(),
       probes: new Set(),
       wantMore: () => this.#finder.wantMore(),

@@ -1,8 +1,9 @@
 // Which server takes which share: asks many servers at once, passes over who is late, spreads shares evenly, and
 // finds another server for a share whose server failed. What is written there is upload-push's business.
 
-import type { Clock } from '../base/clock.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import type { RetryBudget } from '../base/retry-budget.ts';
 import type { AllocateResult, StorageServer, UploadRef } from '../storage/storage-server.ts';
 import type { Abandoned } from './abandoned.ts';
 import { outcomeOf, type ServerOutcome, seconds } from './error.ts';
@@ -20,6 +21,8 @@ export interface PlacementOptions {
   readonly shareSizeBytes: number;
   readonly clock: Clock;
   readonly random: Random;
+  /** Pays for offering a share to a second server because the first is late. */
+  readonly retries: RetryBudget | undefined;
   /** Gets the shares that servers may hold for us and that nobody will write. */
   readonly abandoned: Abandoned;
   /** Something has changed: a share was granted, a server refused, `state` may be another one. */
@@ -54,6 +57,8 @@ export class Placement {
   readonly #kept = new Set<number>();
   readonly #allocations: LateWatch<Desk>;
   #pushing = false;
+  /** Set while a share waits for a token. */
+  #payTimer: Timer | undefined;
 
   constructor(options: PlacementOptions) {
     this.#options = options;
@@ -192,6 +197,8 @@ export class Placement {
       open.some(({ shares, question }) => !isAtLeast(question.lateness, limit) && shares.some(isSought));
     if (waitsFor('very late')) return 'working';
     if (reaches(this.#options.goal, this.holdings)) return 'placed';
+    // A share that waits for its turn to be offered elsewhere may still find a place.
+    if (this.#payTimer !== undefined) return 'working';
     // Short of the goal anybody's answer helps, also one for a share that has a place by now.
     return open.some(({ question }) => !isAtLeast(question.lateness, 'hopeless')) ? 'working' : 'stuck';
   }
@@ -214,6 +221,7 @@ export class Placement {
    */
   close(isDone: boolean): void {
     this.#allocations.close();
+    this.#payTimer?.cancel();
     for (const desk of this.#desks) this.#cancel(desk);
     for (const [share, { server, upload }] of this.#grants) {
       if (!this.#kept.has(share)) this.#options.abandoned.abort(server, upload, isDone);
@@ -242,8 +250,9 @@ export class Placement {
     for (const share of inOrder) {
       if (this.#grants.has(share) || matched.has(share)) continue;
       if (this.#isAskedFor(share, 'overdue')) continue;
-      const desk = vacant.shift();
-      if (desk !== undefined) offer(desk, share);
+      const [desk] = vacant;
+      if (desk !== undefined && !this.#pay(share)) continue;
+      if (desk !== undefined) offer(vacant.shift()!, share);
       else if (!this.#isPlaced(share) && !this.#isAskedFor(share, 'very late')) homeless.push(share);
     }
     for (const share of homeless) {
@@ -253,7 +262,7 @@ export class Placement {
         .filter((desk) => canTakeMore(desk) || offers.has(desk))
         .filter((desk) => !desk.has.has(share))
         .sort((a, b) => load(a) - load(b));
-      if (desk !== undefined) offer(desk, share);
+      if (desk !== undefined && this.#pay(share)) offer(desk, share);
     }
     for (const [desk, shares] of offers) this.#ask(desk, shares);
   }
@@ -268,11 +277,27 @@ export class Placement {
     return [...vacant.filter(({ doubtful }) => !doubtful), ...vacant.filter(({ doubtful }) => doubtful)];
   }
 
-  /** Whether a server was asked to take this share and is not as late as `limit`. */
-  #isAskedFor(share: number, limit: Lateness): boolean {
+  /** Whether a server was asked to take this share and, with a `limit`, is not that late. */
+  #isAskedFor(share: number, limit?: Lateness): boolean {
     return this.#desks.some(
-      ({ asking }) => asking?.shares.includes(share) && !isAtLeast(asking.question.lateness, limit),
+      ({ asking }) =>
+        asking?.shares.includes(share) &&
+        (limit === undefined || !isAtLeast(asking.question.lateness, limit)),
     );
+  }
+
+  /** Whether a share may be offered now: at no charge, unless a server that is late was asked to take it. */
+  #pay(share: number): boolean {
+    const { clock, retries } = this.#options;
+    const nowMs = clock.now();
+    if (retries === undefined || !this.#isAskedFor(share)) return true;
+    if (this.#payTimer !== undefined) return false;
+    if (retries.take(nowMs)) return true;
+    this.#payTimer = clock.setTimer(retries.comeBackAtMs(nowMs) - nowMs, () => {
+      this.#payTimer = undefined;
+      this.#changed();
+    });
+    return false;
   }
 
   #ask(desk: Desk, shares: readonly number[]): void {

@@ -3,6 +3,7 @@
 
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import type { RetryBudget } from '../base/retry-budget.ts';
 import type { Segmentation } from '../tahoe/segments.ts';
 import { isAtLeast, type Lateness } from './late-watch.ts';
 import { retryDelayMs, TRIES_MAX } from './retry.ts';
@@ -19,6 +20,8 @@ export interface FetchPool {
   readonly readers: ReadonlySet<ShareReader>;
   /** How many attempts are out that hedge a late one and are not late themselves. */
   hedgesInFlight: number;
+  /** Pays for hedges. */
+  readonly retries: RetryBudget | undefined;
   /** There are fewer: a fetch that waits for its turn to hedge can do so. */
   readonly onHedgeSettled: () => void;
   /** How many hedges there were. */
@@ -45,6 +48,8 @@ export class SegmentFetch {
   readonly #attempts = new Map<ShareReader, Attempt>();
   readonly #failures = new Map<ShareReader, { tries: number; notBeforeMs: number }>();
   #retryTimer: Timer | undefined;
+  /** Set while a hedge waits for a token. */
+  #payTimer: Timer | undefined;
   #settle!: { resolve: (plaintext: Uint8Array) => void; reject: (reason: unknown) => void };
   #isOver = false;
 
@@ -82,6 +87,7 @@ export class SegmentFetch {
         this.#pool.wantMore();
         break;
       }
+      if (isHedge && !this.#pay()) break;
       this.#ask(reader, { isHedge, isProbe: false });
     }
     this.#probe();
@@ -89,6 +95,20 @@ export class SegmentFetch {
       this.#end();
       this.#settle.reject(this.#pool.notEnough());
     }
+  }
+
+  /** Whether a hedge may be made; if not, tries again when there is a token. */
+  #pay(): boolean {
+    const { clock, retries } = this.#pool;
+    const nowMs = clock.now();
+    if (retries === undefined) return true;
+    if (this.#payTimer !== undefined) return false;
+    if (retries.take(nowMs)) return true;
+    this.#payTimer = clock.setTimer(retries.comeBackAtMs(nowMs) - nowMs, () => {
+      this.#payTimer = undefined;
+      this.step();
+    });
+    return false;
   }
 
   /** Shares that could be asked for now, none twice and none that is on its way in time. */
@@ -258,6 +278,7 @@ export class SegmentFetch {
   #end(): void {
     this.#isOver = true;
     this.#retryTimer?.cancel();
+    this.#payTimer?.cancel();
     for (const attempt of this.#attempts.values()) {
       if (!attempt.isProbe) attempt.controller.abort(new Error('enough other blocks came first'));
     }

@@ -4,6 +4,7 @@
 import { equalBytes } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import type { RetryBudget } from '../base/retry-budget.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
 import { formatCapability, LITERAL_SIZE_BYTES_MAX } from '../tahoe/capability.ts';
 import { ConvergentKeyHasher, KEY_BYTES, storageIndexForKey } from '../tahoe/convergence.ts';
@@ -42,6 +43,8 @@ export interface UploadOptions {
   readonly signal?: AbortSignal | undefined;
   /** Waits for every server that is not lost, also when enough have finished and the others are late. */
   readonly waitForAll?: boolean | undefined;
+  /** As in DownloadOptions. */
+  readonly retries?: RetryBudget | undefined;
   readonly onProgress?: ((progress: UploadProgress) => void) | undefined;
 }
 
@@ -146,6 +149,7 @@ class Upload {
       shareSizeBytes: encoder.shareSizeBytes,
       clock,
       random,
+      retries: this.#options.retries,
       abandoned,
       onChange: () => changed.give(),
     });

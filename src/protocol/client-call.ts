@@ -69,6 +69,10 @@ export class ClientCall implements Outgoing, TimerTarget {
   /** When its first byte left; response times count from here, not from the queue. */
   firstSentAtMs: number | undefined;
   overdueTold = false;
+  /** It is to be sent once more, and waits until then for the budget to allow it. */
+  repeatAtMs: number | undefined;
+  /** It was sent once more, and the budget has paid. */
+  repeatPaid = false;
   /** The peer has said that the handler runs. */
   saidWorking = false;
   queueEntry: HeapEntry<Outgoing> | undefined;
@@ -120,7 +124,8 @@ export class ClientCall implements Outgoing, TimerTarget {
   /** The next time at which something is due for this call. */
   get wakeAtMs(): number {
     const { deadlineAtMs, overdueAtMs } = this.request;
-    return this.overdueTold ? deadlineAtMs : Math.min(deadlineAtMs, overdueAtMs);
+    const repeatAtMs = this.repeatAtMs ?? Number.POSITIVE_INFINITY;
+    return Math.min(deadlineAtMs, repeatAtMs, this.overdueTold ? Number.POSITIVE_INFINITY : overdueAtMs);
   }
 
   onTimer(nowMs: number): void {

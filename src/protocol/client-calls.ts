@@ -43,6 +43,8 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   readonly #calls = new Map<number, ClientCall>();
   /** Those of which some of the answer is here, longest first. */
   readonly #answering = new Set<ClientCall>();
+  /** To be sent once more, as soon as the budget allows it, in order. */
+  readonly #waiting = new Set<ClientCall>();
   #cancelFrame: RangesFrame | undefined;
 
   constructor(context: EndpointContext, peer: CalledPeer, outbox: Outbox) {
@@ -91,7 +93,8 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
       call.overdueTold = true;
       this.#context.emit({ type: 'overdue', callId: request.callId, afterMs: nowMs - call.startedAtMs });
     }
-    call.timerEntry = setTimer(this.#context.timers, undefined, call, call.wakeAtMs);
+    if (call.repeatAtMs !== undefined && call.repeatAtMs <= nowMs) this.#repeat(call, nowMs);
+    else call.timerEntry = setTimer(this.#context.timers, undefined, call, call.wakeAtMs);
   }
 
   // ---- what the peer says
@@ -138,7 +141,12 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
 
   #onAnswer(call: ClientCall, body: Uint8Array, nowMs: number): void {
     const { callId, method, sizeBytes } = call.request;
-    const { stats } = this.#context;
+    const { retries, stats } = this.#context;
+    if (call.repeatPaid) {
+      // The work of the first try was lost: in all there was no more of it.
+      retries.giveBack();
+      this.#repeatWaiting(nowMs);
+    }
     if (call.answerStatus === STATUS.ok) {
       const sentAtMs = call.firstSentAtMs ?? call.startedAtMs;
       if (sentAtMs >= this.#peer.path.stalledUntilMs) {
@@ -157,7 +165,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     const call = this.#calls.get(callId);
     if (call === undefined || limit <= call.message.granted) return;
     call.message.granted = limit;
-    this.#outbox.queue(call);
+    if (call.repeatAtMs === undefined) this.#outbox.queue(call);
   }
 
   /** The peer has heard of so many cancels. */
@@ -227,6 +235,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     call.apply('settle');
     this.#calls.delete(callId);
     this.#answering.delete(call);
+    this.#waiting.delete(call);
     this.#outbox.remove(call);
     call.answer?.release();
     call.timerEntry = setTimer(this.#context.timers, call.timerEntry, call, Number.POSITIVE_INFINITY);
@@ -269,13 +278,40 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
         this.#fail(call, { code: 'OUTCOME_UNKNOWN', executed: 'unknown' }, false, nowMs);
         continue;
       }
+      // What never left whole cannot have run: it is asked for the first time.
+      const isRetry = call.state !== 'sending';
       call.apply('restart');
       call.answer?.release();
       call.answer = undefined;
       this.#answering.delete(call);
       call.message.restart(this.initialGrantBytes);
       this.#outbox.remove(call);
+      if (isRetry) this.#repeat(call, nowMs);
+      else this.#outbox.queue(call);
+    }
+  }
+
+  /** Sends a call once more, or has it wait until the budget allows that. */
+  #repeat(call: ClientCall, nowMs: number): void {
+    const { retries, timers } = this.#context;
+    if (retries.take(nowMs)) {
+      this.#waiting.delete(call);
+      call.repeatAtMs = undefined;
+      call.repeatPaid = true;
       this.#outbox.queue(call);
+      this.#context.touch(this.#peer);
+    } else {
+      this.#waiting.add(call);
+      call.repeatAtMs = retries.comeBackAtMs(nowMs);
+    }
+    call.timerEntry = setTimer(timers, call.timerEntry, call, call.wakeAtMs);
+  }
+
+  #repeatWaiting(nowMs: number): void {
+    const { retries } = this.#context;
+    for (const call of this.#waiting) {
+      if (retries.tokensAt(nowMs) < 1) return;
+      this.#repeat(call, nowMs);
     }
   }
 }

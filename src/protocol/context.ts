@@ -3,6 +3,7 @@
 import type { Heap, HeapEntry } from '../base/heap.ts';
 import type { MemoryBudget } from '../base/memory-budget.ts';
 import type { ResponseTimes } from '../base/response-times.ts';
+import type { RetryBudget } from '../base/retry-budget.ts';
 import type { Protection } from '../session/protection.ts';
 import type { ProtocolConfig } from './config.ts';
 import type { EndpointEvent, EndpointStats } from './events.ts';
@@ -32,6 +33,8 @@ export interface EndpointContext extends LinkContext {
   readonly stats: EndpointStats;
   /** Response times of all peers together: what a peer without history is judged by. */
   readonly cohort: ResponseTimes;
+  /** Pays for hedges and for repeated calls. */
+  readonly retries: RetryBudget;
   readonly sessions: SessionTable;
   /** A fresh 53-bit random number, not 0: session ids, epochs, challenges. */
   freshId(): number;

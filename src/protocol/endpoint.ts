@@ -11,6 +11,7 @@ import { MemoryBudget } from '../base/memory-budget.ts';
 import { callLimits, OutstandingCalls } from '../base/outstanding-calls.ts';
 import type { Random } from '../base/random.ts';
 import { ResponseTimes } from '../base/response-times.ts';
+import { RetryBudget } from '../base/retry-budget.ts';
 import type { Protection } from '../session/protection.ts';
 import {
   DATA_HEADER_BYTES,
@@ -72,6 +73,8 @@ export interface EndpointCall {
 /** The protocol without its socket. */
 export class Endpoint {
   readonly stats: EndpointStats = newStats();
+  /** Pays for the hedges of its callers, and for calls that are repeated. */
+  readonly retries: RetryBudget = new RetryBudget(this.stats);
   readonly config: ProtocolConfig;
   readonly #context: ServerContext;
   readonly #options: EndpointOptions;
@@ -125,6 +128,7 @@ export class Endpoint {
       memory: new MemoryBudget(this.config.maxReassemblyBytes, this.config.maxReassemblyBytesPerPeer),
       stats: this.stats,
       cohort: this.#cohort,
+      retries: this.retries,
       sessions: this.#sessions,
       kept: new KeptAnswers(this.config.maxKeptResponseBytes),
       load: { calls: 0 },
@@ -317,6 +321,7 @@ export class Endpoint {
   call(to: PathAddress, call: EndpointCall, nowMs: number): number {
     const bytes = encodeRequest(call.method, call.body);
     const callId = this.#nextCallId++;
+    this.retries.earn();
     const peer = this.#calledPeers.wake(to);
     const sizeBytes = bytes.length + call.expectedBytes;
     const limits = callLimits(

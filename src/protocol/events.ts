@@ -74,6 +74,9 @@ export interface EndpointStats {
   requestsRefusedOverload: number;
   sessionsEstablished: number;
   peersSilent: number;
+  /** Hedges and retries that the budget allowed, and how often one had to wait for it (base/retry-budget.ts). */
+  retryTokensTaken: number;
+  retryTokensRefused: number;
 }
 
 /** What an endpoint holds at a moment; all of it 0 once it was closed. */
@@ -115,5 +118,7 @@ export function newStats(): EndpointStats {
     requestsRefusedOverload: 0,
     sessionsEstablished: 0,
     peersSilent: 0,
+    retryTokensTaken: 0,
+    retryTokensRefused: 0,
   };
 }

@@ -96,10 +96,13 @@ export class ClientCalls {
 
   /** Their connection is gone: what may have run and may not run twice is left open, the others are to be repeated. */
   onConnectionLost(): void {
-    const { clock, stats } = this.#context;
+    const { clock, retries, stats } = this.#context;
     for (const call of [...this.#calls.values()]) {
       if (!call.mayHaveRun || call.request.idempotent) {
-        if (call.started) stats.callsRepeated++;
+        if (call.started) {
+          stats.callsRepeated++;
+          retries.take(clock.now());
+        }
         continue;
       }
       this.#fail(call, { code: 'OUTCOME_UNKNOWN', executed: 'unknown' }, false, clock.now());

@@ -6,6 +6,7 @@ import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts'
 import type { MemoryBudget } from '../base/memory-budget.ts';
 import type { Random } from '../base/random.ts';
 import type { ResponseTimes } from '../base/response-times.ts';
+import type { RetryBudget } from '../base/retry-budget.ts';
 import type { HandlerTable } from '../transport/handler-table.ts';
 import type { TransportEvent } from '../transport/transport.ts';
 import type { StreamNetwork } from './byte-stream.ts';
@@ -37,6 +38,8 @@ export interface TcpContext {
   readonly stats: TcpStats;
   /** Response times of all peers together: what a peer without history is judged by. */
   readonly cohort: ResponseTimes;
+  /** Pays for hedges; repeats over a new connection are charged, but do not wait. */
+  readonly retries: RetryBudget;
   readonly handlers: HandlerTable;
   readonly outcomes: CallOutcomes;
   tell(event: TransportEvent): void;
@@ -60,6 +63,9 @@ export interface TcpStats {
   requestsRun: number;
   requestsRefusedOverload: number;
   peersSilent: number;
+  /** Hedges and retries that the budget allowed, and how often one had to wait for it (base/retry-budget.ts). */
+  retryTokensTaken: number;
+  retryTokensRefused: number;
   /** Gauge: answers that wait to be written, over all connections. */
   unsentAnswerBytes: number;
 }
@@ -79,6 +85,8 @@ export function newStats(): TcpStats {
     requestsRun: 0,
     requestsRefusedOverload: 0,
     peersSilent: 0,
+    retryTokensTaken: 0,
+    retryTokensRefused: 0,
     unsentAnswerBytes: 0,
   };
 }

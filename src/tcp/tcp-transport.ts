@@ -8,6 +8,7 @@ import { MemoryBudget } from '../base/memory-budget.ts';
 import { callLimits, OutstandingCalls } from '../base/outstanding-calls.ts';
 import type { Random } from '../base/random.ts';
 import { ResponseTimes } from '../base/response-times.ts';
+import { RetryBudget } from '../base/retry-budget.ts';
 import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transport/address.ts';
 import { publishHealth } from '../transport/diagnostics.ts';
 import { badArgument, explainFailure } from '../transport/failure.ts';
@@ -58,6 +59,7 @@ export class TcpTransport implements Transport {
   constructor(network: StreamNetwork, options: TcpTransportOptions) {
     const { clock, random, soon } = options;
     const config = { ...DEFAULT_TCP_CONFIG, ...options.config };
+    const stats = newStats();
     this.clock = clock;
     this.address = formatPeerAddress(reachableAddress(network.local));
     this.#network = network;
@@ -71,8 +73,9 @@ export class TcpTransport implements Transport {
       network,
       timers: new Timers(clock, soon, config.stallMs),
       memory: new MemoryBudget(config.maxReassemblyBytes, config.maxReassemblyBytesPerPeer),
-      stats: newStats(),
+      stats,
       cohort: new ResponseTimes(),
+      retries: new RetryBudget(stats),
       handlers: new HandlerTable(),
       outcomes: {
         answer: (callId, body) => {
@@ -88,6 +91,10 @@ export class TcpTransport implements Transport {
       tell: (event) => this.#tell(event),
     };
     network.onStream = (stream) => this.#accept(stream);
+  }
+
+  get retries(): RetryBudget {
+    return this.#context.retries;
   }
 
   /** Counters since the transport was made. */
@@ -119,6 +126,7 @@ export class TcpTransport implements Transport {
         unsentAnswerBytes,
         runningRequests: callers.reduce((sum, { runningRequests }) => sum + runningRequests, 0),
       },
+      retryTokens: this.retries.tokensAt(atMs),
       peers,
       silentPeers,
       callers,
@@ -173,6 +181,7 @@ export class TcpTransport implements Transport {
       return Promise.reject(badArgument(cause, address, method));
     }
     const callId = this.#nextCallId++;
+    this.retries.earn();
     const startedAtMs = this.clock.now();
     const { deadline = 'adaptive', expectedBytes = 0, idempotent = false } = options;
     const sizeBytes = bytes.length + expectedBytes;
@@ -235,6 +244,10 @@ class TcpPeer implements Peer {
     this.clock = transport.clock;
     this.#transport = transport;
     this.client = client;
+  }
+
+  get retries(): RetryBudget {
+    return this.#transport.retries;
   }
 
   get health(): PeerHealth {

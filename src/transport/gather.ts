@@ -2,6 +2,8 @@
 // rest. It knows nothing of calls; sources may be Peers, StorageServers or anything else.
 
 import type { Clock, Timer } from '../base/clock.ts';
+import { RetryBudget } from '../base/retry-budget.ts';
+import { RpcError } from './error.ts';
 import { systemClock } from './system-clock.ts';
 import type { Peer } from './transport.ts';
 
@@ -31,6 +33,12 @@ export interface GatherOptions<S> {
   readonly expectMs?: ((source: S) => number) | undefined;
   /** Attempts running at once, late ones included. Default: no bound. */
   readonly runningMax?: number | undefined;
+  /**
+   * Pays for every source asked beyond the first `need + spare`, but for those in place of one that is not
+   * there (silent, unreachable). Without a token they wait. Default: a source's own `retries`, as Peers have it; sources without
+   * are not bounded.
+   */
+  readonly retries?: RetryBudget | undefined;
   /** How errors name a source. Default: its `address`, if that is a string, else `String(source)`. */
   readonly nameOf?: ((source: S) => string) | undefined;
 }
@@ -149,6 +157,9 @@ class Gathering<S, R> {
   /** Drawn ahead, to know before the first attempt whether there are enough. */
   readonly #drawn: S[] = [];
   #exhausted = false;
+  /** Attempts started, and how many of them need not be paid for. */
+  #started = 0;
+  #free: number;
   readonly #running = new Set<Attempt<S>>();
   readonly #answers: GatherAnswer<S, R>[] = [];
   readonly #failures: GatherFailure<S>[] = [];
@@ -156,6 +167,8 @@ class Gathering<S, R> {
   /** Actual over expected time of each answer, in ascending order. */
   readonly #ratios: number[] = [];
   #lateTimer: Timer | undefined;
+  /** Set while an attempt waits for a token. */
+  #payTimer: Timer | undefined;
   #settled = false;
   #resolve!: (result: GatherResult<S, R>) => void;
   #reject!: (reason: unknown) => void;
@@ -170,6 +183,7 @@ class Gathering<S, R> {
     this.#clock = options.clock ?? systemClock;
     this.#attempt = attempt;
     this.#sources = sources[Symbol.iterator]();
+    this.#free = this.#wanted;
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -197,6 +211,10 @@ class Gathering<S, R> {
       if (this.#running.size >= runningMax) break;
       const source = this.#drawn.length > 0 ? { value: this.#drawn.shift()! } : this.#draw();
       if (source === undefined) break;
+      if (this.#started >= this.#free && !this.#pay(source.value)) {
+        this.#drawn.unshift(source.value);
+        break;
+      }
       this.#start(source.value);
     }
     if (this.#settled) return;
@@ -205,7 +223,22 @@ class Gathering<S, R> {
     else this.#watchForLate();
   }
 
+  /** Whether one more attempt may be made; if not, tries again when there is a token. */
+  #pay(source: S): boolean {
+    const retries = this.#options.retries ?? budgetOf(source);
+    const nowMs = this.#clock.now();
+    if (retries === undefined) return true;
+    if (this.#payTimer !== undefined) return false;
+    if (retries.take(nowMs)) return true;
+    this.#payTimer = this.#clock.setTimer(retries.comeBackAtMs(nowMs) - nowMs, () => {
+      this.#payTimer = undefined;
+      this.#guard(() => this.#fill());
+    });
+    return false;
+  }
+
   #start(source: S): void {
+    this.#started++;
     const expectedMs = this.#options.expectMs?.(source) ?? 1;
     const attempt: Attempt<S> = {
       source,
@@ -246,6 +279,7 @@ class Gathering<S, R> {
     if (!this.#running.delete(attempt)) return;
     const elapsedMs = this.#clock.now() - attempt.startedAtMs;
     this.#failures.push({ source: attempt.source, error, elapsedMs });
+    if (error instanceof RpcError && ABSENT.has(error.code)) this.#free++;
     this.#fill();
   }
 
@@ -329,6 +363,7 @@ class Gathering<S, R> {
   #end(cancelReason: unknown): void {
     this.#settled = true;
     this.#lateTimer?.cancel();
+    this.#payTimer?.cancel();
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     const running = [...this.#running];
     this.#running.clear();
@@ -351,6 +386,19 @@ class Gathering<S, R> {
     return typeof address === 'string' ? address : String(source);
   }
 }
+
+function budgetOf(source: unknown): RetryBudget | undefined {
+  const retries = (source as { readonly retries?: unknown } | null | undefined)?.retries;
+  return retries instanceof RetryBudget ? retries : undefined;
+}
+
+/** Who fails so is not there: another one in its place is no more work in all. One that is overloaded is there. */
+const ABSENT: ReadonlySet<string> = new Set([
+  'PEER_SILENT',
+  'PEER_UNREACHABLE',
+  'NETWORK_UNREACHABLE',
+  'HOST_UNKNOWN',
+]);
 
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

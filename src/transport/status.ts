@@ -12,6 +12,8 @@ export interface TransportStatus {
   readonly counters: Readonly<Record<string, number>>;
   /** What it holds at this moment. */
   readonly gauges: Readonly<Record<string, number>>;
+  /** Hedges and retries that could be made now; parts of a token count. See `Transport.retries`. */
+  readonly retryTokens: number;
   /** The table of live peers, in the order in which they were first called. One that goes silent leaves it. */
   readonly peers: readonly PeerStatus[];
   readonly silentPeers: readonly SilentPeerStatus[];

@@ -2,6 +2,7 @@
 // this. Implementations: datagram/ (UDP), sim/ (the same driver on a simulated socket), tcp/.
 
 import type { Clock } from '../base/clock.ts';
+import type { RetryBudget } from '../base/retry-budget.ts';
 import type { TransportStatus } from './status.ts';
 
 /** Options of one call. */
@@ -32,6 +33,8 @@ export interface Peer {
   /** As given to {@link Transport.peer}, e.g. `nm://127.0.0.1:4820`. */
   readonly address: string;
   readonly clock: Clock;
+  /** {@link Transport.retries} of its transport. */
+  readonly retries: RetryBudget;
   readonly health: PeerHealth;
   /**
    * Calls `method` with a CBOR-encodable body and resolves to the handler's answer (a CBOR value;
@@ -95,6 +98,11 @@ export interface Transport extends AsyncDisposable {
   /** Where others reach this transport, e.g. `nm://127.0.0.1:4820`. */
   readonly address: string;
   readonly clock: Clock;
+  /**
+   * Pays for hedges and retries of everything that is called over this transport; who asks a second source, or asks
+   * again, takes a token first. `gather` does so by itself.
+   */
+  readonly retries: RetryBudget;
   /** Registers the handler of a method; a second registration of a name throws. */
   handle(method: string, handler: Handler, options?: HandlerOptions): void;
   /** The peer at an address; the same object for the same address while it is held. */

@@ -2,6 +2,7 @@
 // time; a test may look at what passes and forge what comes back.
 
 import { Encoder } from 'cbor-x';
+import { RetryBudget } from '../../src/base/retry-budget.ts';
 import { VirtualClock } from '../../src/sim/clock.ts';
 import { RpcError } from '../../src/transport/error.ts';
 import type { TransportStatus } from '../../src/transport/status.ts';
@@ -12,6 +13,7 @@ const cbor = new Encoder({ tagUint8Array: false, useRecords: false });
 export class FakeTransport implements Transport {
   readonly address: string = 'nm://fake:1';
   readonly clock: VirtualClock = new VirtualClock();
+  readonly retries: RetryBudget = new RetryBudget();
   readonly handlers: Map<string, { handler: Handler; options: HandlerOptions | undefined }> = new Map();
   readonly calls: { method: string; body: unknown; options: CallOptions | undefined }[] = [];
   /** When set, what every call is answered with. */
@@ -26,6 +28,7 @@ export class FakeTransport implements Transport {
     return {
       address,
       clock: this.clock,
+      retries: this.retries,
       health: 'live',
       call: (method, body, options) => this.#call(method, body, options),
       overdueAfterMs: () => 100,
@@ -38,6 +41,7 @@ export class FakeTransport implements Transport {
       atMs: this.clock.now(),
       counters: {},
       gauges: {},
+      retryTokens: 0,
       peers: [],
       silentPeers: [],
       callers: [],

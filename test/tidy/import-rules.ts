@@ -128,10 +128,12 @@ export function deadFiles(modules: readonly ModuleSource[], entryPoints: readonl
     reached.add(path);
     queue.push(...(targets.get(path) ?? []));
   }
-  return modules
-    // Declarations of packages without types are read by the compiler, imported by nobody.
-    .filter(({ path }) => !reached.has(path) && !path.endsWith('.d.ts'))
-    .map(({ path }) => `${path}:1: no entry point leads here`);
+  return (
+    modules
+      // Declarations of packages without types are read by the compiler, imported by nobody.
+      .filter(({ path }) => !reached.has(path) && !path.endsWith('.d.ts'))
+      .map(({ path }) => `${path}:1: no entry point leads here`)
+  );
 }
 
 /** Modules that only pass on what others export; the published entry is the one that may. */

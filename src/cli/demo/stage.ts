@@ -138,6 +138,7 @@ export class Stage implements Disposable {
         signal,
         clock: connection.transport.clock,
         random: connection.random,
+        retries: connection.transport.retries,
         onProgress: ({ doneBytes, totalBytes }) => progress.advance(doneBytes, totalBytes),
       }),
     );
@@ -148,7 +149,8 @@ export class Stage implements Disposable {
     const { connection, progress } = this.#options;
     return this.#perform(title, 'read', loss, async (signal) => {
       const { random, transport } = connection;
-      const options = { signal, clock: transport.clock, random, records: this.#records };
+      const { clock, retries } = transport;
+      const options = { signal, clock, random, retries, records: this.#records };
       const bytes = download(capability, this.#servers, options);
       const found = await digestOf(bytes, (doneBytes) => progress.advance(doneBytes, expected.sizeBytes));
       if (found.sha256 !== expected.sha256 || found.sizeBytes !== expected.sizeBytes) {
