@@ -7,15 +7,17 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { base32Decode } from '../base/base32.ts';
+import { formatNurl, isHttpAddress, NurlError, parseNurl } from '../gbs/nurl.ts';
 import { formatPeerAddress, parsePeerAddress } from '../transport/address.ts';
 import { RpcError } from '../transport/error.ts';
 import { fileProblem, isErrnoException, usageError } from './failure.ts';
 import type { CliEnv } from './io.ts';
+import { type Announcements, readAnnouncements } from './tahoe-announcements.ts';
 import { quoteName } from './units.ts';
 
 /** One storage server of a grid. */
 export interface GridServer {
-  /** `nm://HOST:PORT`. */
+  /** `nm://HOST:PORT`, or `pb://…#v=1` for a server that speaks Tahoe-LAFS's HTTP protocol. */
   readonly address: string;
   /** Its place in the permutation; without one, what its address gives. */
   readonly permutationSeed: Uint8Array | undefined;
@@ -67,7 +69,10 @@ export function parseGrid(text: string, path: string): Grid {
     throw gridError(path, line, `${syntaxError.message} (column ${col})`, 'correct the YAML or JSON');
   }
 
-  const result = v.safeParse(GRID_SCHEMA, plainValue(document, path), { abortPipeEarly: true });
+  const value = plainValue(document, path);
+  const announcements = readAnnouncements(value);
+  if (announcements !== undefined) return gridOfAnnouncements(announcements, path);
+  const result = v.safeParse(GRID_SCHEMA, value, { abortPipeEarly: true });
   if (!result.success) {
     const [issue] = result.issues;
     const steps = (issue.path ?? []).map((item) => item.key as string | number);
@@ -81,10 +86,19 @@ export function parseGrid(text: string, path: string): Grid {
   servers.forEach(({ address }, index) => {
     const first = servers.findIndex((other) => other.address === address);
     if (first === index) return;
-    const problem = `${address} is listed twice, here and on line ${lineOfServer(first)}`;
+    const problem = `${shownAddress(address)} is listed twice, here and on line ${lineOfServer(first)}`;
     throw gridError(path, lineOfServer(index), problem, 'list each server once');
   });
   return { servers };
+}
+
+function gridOfAnnouncements({ servers, foolscapOnly }: Announcements, path: string): Grid {
+  if (servers.length > 0) return { servers };
+  const problem =
+    foolscapOnly === 0
+      ? 'it announces no storage server'
+      : `its ${foolscapOnly} storage servers have no address of the HTTP protocol (anonymous-storage-NURLs)`;
+  throw gridError(path, 1, problem, 'use Tahoe-LAFS 1.19 or later on the servers, or list other ones');
 }
 
 /** Between what is wrong and what to write instead, in the schema's messages. */
@@ -96,7 +110,7 @@ const ADDRESS_SCHEMA = v.pipe(
   v.string(({ received }) => `is ${received}, not an address${SEPARATOR}write it as nm://HOST:PORT`),
   v.check(
     (text) => normalAddress(text) !== undefined,
-    ({ input }) => `is ${JSON.stringify(input)}, not an address${SEPARATOR}${addressAdvice(input)}`,
+    ({ input }) => `is ${JSON.stringify(shownAddress(input))}, not an address${SEPARATOR}${addressAdvice(input)}`,
   ),
   v.transform((text) => normalAddress(text)!),
 );
@@ -138,7 +152,6 @@ const ENTRY_SCHEMA = v.lazy((entry) =>
     : SERVER_SCHEMA,
 );
 
-// Tahoe-LAFS's own servers.yaml has a `storage:` map in the place of `servers:`; a second shape goes here.
 const GRID_SCHEMA = v.strictObject(
   {
     servers: v.pipe(
@@ -159,17 +172,33 @@ function seedProblem(): string {
 /** In one form for each server, so that one listed twice is seen; undefined when it is no address. */
 function normalAddress(text: string): string | undefined {
   try {
-    return formatPeerAddress(parsePeerAddress(text));
+    return isHttpAddress(text) ? formatNurl(parseNurl(text)) : formatPeerAddress(parsePeerAddress(text));
   } catch (error) {
-    if (error instanceof RpcError) return undefined;
+    if (error instanceof RpcError || error instanceof NurlError) return undefined;
     throw error;
   }
 }
 
+/** Of an address that is a secret, only the part that is not. */
+function shownAddress(text: string): string {
+  return isHttpAddress(text) ? text.replace(/(?<=:\d+)\/.*/, '/…') : text;
+}
+
 function addressAdvice(text: string): string {
+  if (isHttpAddress(text)) return `write pb://KEY@HOST:PORT/SECRET#v=1${reasonAgainst(text)}`;
   if (/^[\w.-]+:\d+$/.test(text)) return `write nm://${text}`;
   if (/^nm:\/\/[^:/]+$/.test(text)) return `add the port, as in ${text}:4820`;
   return 'write it as "nevermind node" prints it: nm://HOST:PORT';
+}
+
+function reasonAgainst(text: string): string {
+  try {
+    parseNurl(text);
+    return '';
+  } catch (error) {
+    if (error instanceof NurlError) return `: ${error.message}`;
+    throw error;
+  }
 }
 
 function plainValue(document: Document, path: string): unknown {

@@ -1,8 +1,12 @@
 // The one place where the command line makes a transport, and where a grid becomes the storage servers that the
-// grid client knows. A second transport is a second case here.
+// grid client knows: nodes over a transport, and those that speak Tahoe-LAFS's HTTP protocol.
 
+import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import { ResponseTimes } from '../base/response-times.ts';
 import { createEndpoint } from '../datagram/create-endpoint.ts';
+import { type GbsContext, GbsStorageServer } from '../gbs/gbs-server.ts';
+import { isHttpAddress, parseNurl } from '../gbs/nurl.ts';
 import { RemoteStorageServer } from '../storage/remote-server.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
 import { createTcpEndpoint } from '../tcp/create-tcp-endpoint.ts';
@@ -48,16 +52,27 @@ export interface GridConnection extends AsyncDisposable {
 /** The servers of a grid over a transport of their own. Nothing is sent before something is asked of them. */
 export async function connectGrid(grid: Grid, options: TransportOptions): Promise<GridConnection> {
   const transport = await openTransport({ transport: options.transport, trace: options.trace });
+  const context = gbsContext(transport.clock);
+  const overHttp = new Set<GbsStorageServer>();
+  const servers = grid.servers.map(({ address, permutationSeed }): StorageServer => {
+    const seed = permutationSeed === undefined ? {} : { permutationSeed };
+    if (!isHttpAddress(address)) return new RemoteStorageServer(transport.peer(address), seed);
+    const server = new GbsStorageServer(parseNurl(address), context, seed);
+    overHttp.add(server);
+    return server;
+  });
   return {
-    servers: grid.servers.map(
-      ({ address, permutationSeed }) =>
-        new RemoteStorageServer(
-          transport.peer(address),
-          permutationSeed === undefined ? {} : { permutationSeed },
-        ),
-    ),
+    servers,
     transport,
     random: systemRandom,
-    [Symbol.asyncDispose]: () => transport.close(),
+    [Symbol.asyncDispose]: async () => {
+      for (const server of overHttp) server[Symbol.dispose]();
+      await transport.close();
+    },
   };
+}
+
+/** For servers over HTTP that are to learn together. */
+export function gbsContext(clock: Clock): GbsContext {
+  return { clock, random: systemRandom, cohort: new ResponseTimes() };
 }
