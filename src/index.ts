@@ -38,12 +38,15 @@ export {
 } from './transport/gather.ts';
 export type { TransportStatus } from './transport/status.ts';
 export type {
+  AnswerStream,
   CallOptions,
   Handler,
   HandlerContext,
   HandlerOptions,
   Peer,
   PeerHealth,
+  StreamOptions,
   Transport,
   TransportEvent,
 } from './transport/transport.ts';
+export { type WithHead, withHead } from './transport/with-head.ts';

@@ -17,12 +17,15 @@ import { badArgument, explainFailure } from '../transport/failure.ts';
 import { HandlerTable, RunningRequest } from '../transport/handler-table.ts';
 import { Listeners } from '../transport/listeners.ts';
 import { encodeCall, PendingCalls } from '../transport/pending-calls.ts';
+import { Streams } from '../transport/streams.ts';
 import type {
+  AnswerStream,
   CallOptions,
   Handler,
   HandlerOptions,
   Peer,
   PeerHealth,
+  StreamOptions,
   Transport,
   TransportEvent,
 } from '../transport/transport.ts';
@@ -50,7 +53,8 @@ export class DatagramTransport implements Transport {
   readonly #options: DatagramTransportOptions;
   readonly #endpoint: Endpoint;
   readonly #peers = new Map<string, DatagramPeer>();
-  readonly #handlers = new HandlerTable();
+  readonly #handlers: HandlerTable;
+  readonly #streams: Streams;
   readonly #pending: PendingCalls;
   readonly #running = new Map<string, RunningRequest>();
   readonly #listeners = new Listeners();
@@ -67,6 +71,8 @@ export class DatagramTransport implements Transport {
     this.clock = options.clock;
     this.address = formatPeerAddress(reachableAddress(socket.local));
     this.#pending = new PendingCalls(options.clock, (event) => this.#tell(event));
+    this.#streams = new Streams(options.random, (event) => this.#tell(event));
+    this.#handlers = new HandlerTable(this.#streams.readAhead);
     this.#endpoint = new Endpoint({
       random: options.random,
       protection: plainProtection(),
@@ -113,6 +119,7 @@ export class DatagramTransport implements Transport {
       counters: { ...this.stats },
       gauges: {
         ...this.gauges,
+        ...this.#handlers.streamGauges,
         runningRequests: this.#running.size,
         socketQueuedBytes: this.#socket.queuedBytes,
       },
@@ -124,8 +131,9 @@ export class DatagramTransport implements Transport {
   }
 
   handle(method: string, handler: Handler, options: HandlerOptions = {}): void {
-    this.#handlers.add(method, handler);
-    this.#endpoint.registerMethod(method, options.early === 'safe');
+    for (const name of this.#handlers.add(method, handler)) {
+      this.#endpoint.registerMethod(name, options.early === 'safe');
+    }
   }
 
   peer(address: string): Peer {
@@ -201,6 +209,10 @@ export class DatagramTransport implements Transport {
       this.#endpoint.cancel(callId, this.clock.now());
       this.#scheduleFlush();
     });
+  }
+
+  get streams(): Streams {
+    return this.#streams;
   }
 
   healthOf(to: SocketAddress): PeerHealth {
@@ -375,7 +387,12 @@ class DatagramPeer implements Peer {
     return this.#resolved === undefined ? 'unknown' : this.#transport.healthOf(this.#resolved);
   }
 
+  stream(method: string, body: unknown, options: StreamOptions = {}): AnswerStream {
+    return this.#transport.streams.read(this, method, body, options);
+  }
+
   call(method: string, body: unknown, options: CallOptions = {}): Promise<unknown> {
+    if (options.upload !== undefined) return this.#transport.streams.write(this, method, body, options);
     const startedAtMs = this.clock.now();
     let encoded: Uint8Array;
     try {

@@ -1,5 +1,6 @@
 // What a TCP transport shows of itself at a moment.
 
+import type { StreamGauges } from '../transport/handler-table.ts';
 import type { TransportStatus } from '../transport/status.ts';
 import type { TcpStats } from './context.ts';
 
@@ -22,4 +23,5 @@ type TcpGauge =
   | 'reassemblyBytes'
   /** Answers that wait to be written. */
   | 'unsentAnswerBytes'
+  | keyof StreamGauges
   | 'runningRequests';

@@ -15,12 +15,15 @@ import { badArgument, explainFailure } from '../transport/failure.ts';
 import { HandlerTable } from '../transport/handler-table.ts';
 import { Listeners } from '../transport/listeners.ts';
 import { encodeCall, PendingCalls } from '../transport/pending-calls.ts';
+import { Streams } from '../transport/streams.ts';
 import type {
+  AnswerStream,
   CallOptions,
   Handler,
   HandlerOptions,
   Peer,
   PeerHealth,
+  StreamOptions,
   Transport,
   TransportEvent,
 } from '../transport/transport.ts';
@@ -46,6 +49,7 @@ export interface TcpTransportOptions {
 export class TcpTransport implements Transport {
   readonly address: string;
   readonly clock: Clock;
+  readonly streams: Streams;
   readonly #network: StreamNetwork;
   readonly #context: TcpContext;
   readonly #pending: PendingCalls;
@@ -64,6 +68,7 @@ export class TcpTransport implements Transport {
     this.address = formatPeerAddress(reachableAddress(network.local));
     this.#network = network;
     this.#pending = new PendingCalls(clock, (event) => this.#tell(event));
+    this.streams = new Streams(random, (event) => this.#tell(event));
     this.#outstanding = new OutstandingCalls(config);
     this.#context = {
       config,
@@ -76,7 +81,7 @@ export class TcpTransport implements Transport {
       stats,
       cohort: new ResponseTimes(),
       retries: new RetryBudget(stats),
-      handlers: new HandlerTable(),
+      handlers: new HandlerTable(this.streams.readAhead),
       outcomes: {
         answer: (callId, body) => {
           this.#outstanding.forget(callId);
@@ -116,6 +121,7 @@ export class TcpTransport implements Transport {
       atMs,
       counters,
       gauges: {
+        ...this.#context.handlers.streamGauges,
         outstandingCalls: this.#outstanding.count,
         outstandingBytes: this.#outstanding.bytes,
         dialledConnections: known.filter(({ connection }) => connection !== undefined).length,
@@ -254,7 +260,12 @@ class TcpPeer implements Peer {
     return this.client.health;
   }
 
+  stream(method: string, body: unknown, options: StreamOptions = {}): AnswerStream {
+    return this.#transport.streams.read(this, method, body, options);
+  }
+
   call(method: string, body: unknown, options: CallOptions = {}): Promise<unknown> {
+    if (options.upload !== undefined) return this.#transport.streams.write(this, method, body, options);
     let encoded: Uint8Array;
     try {
       encoded = encodeCall(this.address, method, body, options);

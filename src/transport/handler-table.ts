@@ -6,6 +6,9 @@ import { decodeBody, encodeBody } from './body.ts';
 import { type RequestName, requestEnd, requestStart } from './diagnostics.ts';
 import { RpcError } from './error.ts';
 import { detailOf, messageOf } from './failure.ts';
+import type { ReadAheadBudget } from './read-ahead.ts';
+import { plain, StreamHandlers } from './stream-handlers.ts';
+import { isPartName, namesOf, PART_SEPARATOR, partName } from './stream-parts.ts';
 import type { Handler, HandlerContext } from './transport.ts';
 
 /** What becomes of a request: an encoded body, or a failure as the caller shall hear of it. */
@@ -20,16 +23,45 @@ export type Reply =
       };
     };
 
+/** What streams hold at a moment. */
+export interface StreamGauges {
+  /** Streamed calls of others of which any part is at work here. */
+  readonly servedStreams: number;
+  /** Bytes of streams, read here, that their senders may send and that nobody has read yet. */
+  readonly streamPromisedBytes: number;
+}
+
 /** The handlers of one transport. */
 export class HandlerTable {
   readonly #handlers = new Map<string, Handler>();
+  readonly #streams: StreamHandlers;
+  readonly #readAhead: ReadAheadBudget;
 
-  /** @throws RpcError BAD_ARGUMENT when the method has one already. */
-  add(method: string, handler: Handler): void {
+  /** `readAhead`: what the uploads of all requests may have under way. */
+  constructor(readAhead: ReadAheadBudget) {
+    this.#readAhead = readAhead;
+    this.#streams = new StreamHandlers(readAhead);
+  }
+
+  get streamGauges(): StreamGauges {
+    return { servedStreams: this.#streams.size, streamPromisedBytes: this.#readAhead.promisedBytes };
+  }
+
+  /** Returns all names that the method is called by. @throws RpcError BAD_ARGUMENT when it has a handler already. */
+  add(method: string, handler: Handler): string[] {
     if (this.#handlers.has(method)) {
       throw new RpcError('BAD_ARGUMENT', `the method "${method}" has a handler already`, { method });
     }
-    this.#handlers.set(method, handler);
+    if (isPartName(method)) {
+      const message = `the name "${method}" has a "${PART_SEPARATOR}", which stands for the parts of a stream`;
+      throw new RpcError('BAD_ARGUMENT', message, { method });
+    }
+    const { open, next, give } = this.#streams.partsOf(handler);
+    this.#handlers.set(method, async (request, context) => plain(await handler(request, context)));
+    this.#handlers.set(partName(method, 'open'), open);
+    this.#handlers.set(partName(method, 'next'), next);
+    this.#handlers.set(partName(method, 'give'), give);
+    return namesOf(method);
   }
 
   has(method: string): boolean {

@@ -10,6 +10,7 @@ import type { RpcError, RpcErrorInfo } from './error.ts';
 import { badArgument, explainFailure } from './failure.ts';
 import { callUser } from './listeners.ts';
 import { SignalGroups } from './signal-groups.ts';
+import { isPartName } from './stream-parts.ts';
 import type { CallOptions, TransportEvent } from './transport.ts';
 
 /** Outstanding calls of one transport, by the ids that it gave them. */
@@ -92,6 +93,8 @@ export class PendingCalls {
     const call = this.#calls.get(callId);
     if (call === undefined) return;
     const { peer, method } = call.name;
+    // A part of a stream waits for a reader or a producer: when that takes too long is the stream's to say.
+    if (isPartName(method)) return;
     this.#tell({ type: 'peer:overdue', peer, method, afterMs, atMs: this.#clock.now() });
     if (callOverdue.hasSubscribers) callOverdue.publish({ call: call.name, afterMs });
     if (call.onOverdue !== undefined) callUser(call.onOverdue);

@@ -23,6 +23,24 @@ export interface CallOptions {
    * goes on; the caller may look for another source. What it throws is raised later, as an uncaught exception.
    */
   readonly onOverdue?: (() => void) | undefined;
+  /**
+   * Bytes that follow the request, of any length: taken from here as the handler reads them from `context.upload`,
+   * and no faster. Such a call is never repeated, and an adaptive deadline is about its pieces, not its length.
+   */
+  readonly upload?: AsyncIterable<Uint8Array> | undefined;
+}
+
+/** Options of a call whose answer is a stream. Its deadline, if a number, is for all of it. */
+export type StreamOptions = Pick<CallOptions, 'signal' | 'deadline' | 'onOverdue' | 'upload'>;
+
+/** An answer of any length, as it is read: once, in order. The producer makes no more than is asked for. */
+export interface AnswerStream extends AsyncIterableIterator<Uint8Array, undefined> {
+  /** The value that comes before the bytes (see `withHead`): `undefined` without one; all of an answer that is no stream. */
+  head(): Promise<unknown>;
+  next(): Promise<IteratorResult<Uint8Array, undefined>>;
+  /** Never mind the rest; `break` in a loop calls it. */
+  return(): Promise<IteratorResult<Uint8Array, undefined>>;
+  [Symbol.asyncIterator](): this;
 }
 
 /** What is known of a peer's being there. */
@@ -43,6 +61,12 @@ export interface Peer {
    */
   call(method: string, body: unknown, options?: CallOptions): Promise<unknown>;
   /**
+   * Calls a method that answers with bytes of any length. The call begins with the first piece, or head, that is read.
+   * Pieces have at most 60 KiB and need not be cut as the handler has cut them. Reading throws what `call` rejects with,
+   * behind all that came before it.
+   */
+  stream(method: string, body: unknown, options?: StreamOptions): AnswerStream;
+  /**
    * Milliseconds after which a call of this method would be called overdue, from what is known now;
    * `expectedBytes` picks the size class.
    */
@@ -57,10 +81,13 @@ export interface HandlerContext {
   readonly deadlineAtMs: number;
   /** Printable address that the request came from. */
   readonly from: string;
+  /** The bytes that follow the request, if it has any: read once, and as fast as this handler reads them. */
+  readonly upload?: AsyncIterable<Uint8Array> | undefined;
 }
 
 /**
- * Answers one request with a CBOR-encodable value. What it throws reaches the caller as HANDLER_FAILED
+ * Answers one request with a CBOR-encodable value, or with an `AsyncIterable<Uint8Array>`, such as an async generator,
+ * for a caller that reads the answer with `peer.stream`; `withHead` gives it a value before the bytes. What it throws reaches the caller as HANDLER_FAILED
  * with `detail` = the error's `code` (if it is a string, else its `name`) and `message`.
  */
 export type Handler = (request: unknown, context: HandlerContext) => unknown | Promise<unknown>;

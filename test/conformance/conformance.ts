@@ -4,6 +4,7 @@ import { describe } from 'vitest';
 import { describeAbsence } from './absence.ts';
 import { describeCalls } from './calls.ts';
 import { describeCancel } from './cancel.ts';
+import { describeStreams } from './streams.ts';
 import { describeWatching } from './watching.ts';
 import type { Adapter } from './world.ts';
 
@@ -12,6 +13,7 @@ export function conformance(adapter: Adapter): void {
   describe(adapter.name, () => {
     describeCalls(adapter);
     describeCancel(adapter);
+    describeStreams(adapter);
     describeAbsence(adapter);
     describeWatching(adapter);
   });

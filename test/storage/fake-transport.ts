@@ -31,6 +31,9 @@ export class FakeTransport implements Transport {
       retries: this.retries,
       health: 'live',
       call: (method, body, options) => this.#call(method, body, options),
+      stream: () => {
+        throw new Error('there are no streams here');
+      },
       overdueAfterMs: () => 100,
     };
   }
