@@ -18,7 +18,7 @@ export interface TlsIdentity {
   readonly certificate: string;
 }
 
-/** A new key, on the curve P-256, and its certificate. */
+/** A new key, on the curve secp256r1, and its certificate. */
 export function makeTlsIdentity(): TlsIdentity {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const certificate = new X509Certificate(certificateOf(publicKey, privateKey));

@@ -11,6 +11,7 @@ import { isShareNumber } from '../storage/request-checks.ts';
 import {
   type AllocateRequest,
   type AllocateResult,
+  type LeaseSecretsFor,
   type OperationOptions,
   type ServerVersion,
   StorageError,
@@ -82,17 +83,12 @@ export class GbsStorageServer implements StorageServer, Disposable {
     );
     const isRepeated = [...ids.values()].some((id) => this.#uploads.has(id));
     for (const id of ids.values()) this.#uploads.set(id, 'perhaps');
-    const { random } = this.#context;
     const answer = await this.#call(
       'storage/allocate',
       {
         method: 'POST',
         path: `/immutable/${base32Encode(storageIndex)}`,
-        secrets: {
-          'lease-renew-secret': lease?.renewSecret ?? random.bytes(SECRET_BYTES),
-          'lease-cancel-secret': lease?.cancelSecret ?? random.bytes(SECRET_BYTES),
-          'upload-secret': uploadSecret,
-        },
+        secrets: { ...(await this.#leaseSecrets(lease, options)), 'upload-secret': uploadSecret },
         cbor: { 'share-numbers': new Set(shareNumbers), 'allocated-size': integer(allocatedSize) },
       },
       options,
@@ -222,6 +218,35 @@ export class GbsStorageServer implements StorageServer, Disposable {
     }
   }
 
+  async addLease(
+    storageIndex: Uint8Array,
+    lease: LeaseSecretsFor,
+    options?: OperationOptions,
+  ): Promise<void> {
+    const answer = await this.#call(
+      'storage/lease',
+      {
+        method: 'PUT',
+        path: `/lease/${base32Encode(storageIndex)}`,
+        secrets: await this.#leaseSecrets(lease, options),
+      },
+      options,
+    );
+    // 404: there are no shares that could have a lease.
+    if (answer.status !== 204 && answer.status !== 404) throw this.#refusal('storage/lease', answer);
+  }
+
+  async adviseCorrupt(
+    storageIndex: Uint8Array,
+    shareNumber: number,
+    reason: string,
+    options?: OperationOptions,
+  ): Promise<void> {
+    const path = `${sharePath({ storageIndex, shareNumber })}/corrupt`;
+    const answer = await this.#call('storage/corrupt', { method: 'POST', path, cbor: { reason } }, options);
+    if (answer.status !== 200) throw this.#refusal('storage/corrupt', answer);
+  }
+
   /** Fails what is open, and closes all connections. */
   [Symbol.dispose](): void {
     this.#calls.close();
@@ -229,6 +254,21 @@ export class GbsStorageServer implements StorageServer, Disposable {
 
   async #isThere({ storageIndex, shareNumber }: UploadRef, options?: OperationOptions): Promise<boolean> {
     return (await this.list(storageIndex, options)).includes(shareNumber);
+  }
+
+  /** The pair for this server. Its node id is known after a first handshake: if need be, it is asked something. */
+  async #leaseSecrets(
+    lease: LeaseSecretsFor | undefined,
+    options: OperationOptions | undefined,
+  ): Promise<Readonly<Record<string, Uint8Array>>> {
+    if (lease === undefined) {
+      const { random } = this.#context;
+      const [renew, cancel] = [random.bytes(SECRET_BYTES), random.bytes(SECRET_BYTES)];
+      return { 'lease-renew-secret': renew, 'lease-cancel-secret': cancel };
+    }
+    if (this.#calls.nodeId === undefined) await this.version(options);
+    const { renewSecret, cancelSecret } = lease(this.#calls.nodeId!);
+    return { 'lease-renew-secret': renewSecret, 'lease-cancel-secret': cancelSecret };
   }
 
   #call(

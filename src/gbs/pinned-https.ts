@@ -45,6 +45,8 @@ export class ExchangeError extends Error {
 export interface HttpsWatcher {
   /** A connection took this long to be answered: one round trip, with nothing of the server's own work in it. */
   readonly onRoundTrip: (elapsedMs: number) => void;
+  /** A server has shown its certificate, in DER, and the right key. */
+  readonly onCertificate: (der: Uint8Array) => void;
   /** Something came from the server's process. */
   readonly onHeard: () => void;
 }
@@ -150,8 +152,12 @@ class PinnedAgent extends Agent {
     socket.once('secureConnect', () => {
       this.#watcher.onHeard();
       const shown = socket.getPeerX509Certificate();
-      if (shown !== undefined && equalBytes(spkiHashOf(shown), spkiHash)) settle(null);
-      else settle(new ExchangeError('WRONG_KEY', 'it shows another key than its address names'));
+      if (shown !== undefined && equalBytes(spkiHashOf(shown), spkiHash)) {
+        this.#watcher.onCertificate(shown.raw);
+        settle(null);
+      } else {
+        settle(new ExchangeError('WRONG_KEY', 'it shows another key than its address names'));
+      }
     });
     socket.on('error', settle);
     socket.once('close', () => settle(Object.assign(new Error('closed'), { code: 'ECONNRESET' })));

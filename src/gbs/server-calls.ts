@@ -2,6 +2,7 @@
 // who, what, after how long and what to do. Also whether the server is there at all: HTTP has no acknowledgements, so
 // who is overdue is asked for its version, and is silent when nothing comes from it for all that time.
 
+import { createHash } from 'node:crypto';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Executed, RpcErrorCode } from '../base/error-code.ts';
 import type { ResponseTimes } from '../base/response-times.ts';
@@ -43,6 +44,7 @@ export class ServerCalls {
   readonly #https: HttpExchange;
   readonly #rtt = new RttEstimator(RTT_UNKNOWN_MS);
   readonly #open = new Set<OpenCall>();
+  #nodeId: Uint8Array | undefined;
   #heardAtMs = Number.NEGATIVE_INFINITY;
   #silentSinceMs: number | undefined;
   #probe: { readonly controller: AbortController; timer: Timer } | undefined;
@@ -54,8 +56,16 @@ export class ServerCalls {
     this.#options = options;
     this.#https = options.connect({
       onRoundTrip: (elapsedMs) => this.#rtt.update(elapsedMs, 0),
+      onCertificate: (der) => {
+        this.#nodeId = createHash('sha1').update(der).digest();
+      },
       onHeard: () => this.#onHeard(),
     });
+  }
+
+  /** What the secrets of leases are made for, 20 bytes: known once the server has answered something. */
+  get nodeId(): Uint8Array | undefined {
+    return this.#nodeId;
   }
 
   /**

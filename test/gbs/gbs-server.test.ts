@@ -1,12 +1,13 @@
 // What the client sends, byte for byte where it matters, and what it makes of answers, also of hostile ones. What a
 // real Tahoe-LAFS server answers was observed, and stands in these tests; test/interop asks a real one.
 
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { decodeCbor, encodeCbor } from '../../src/gbs/cbor.ts';
 import { makeTlsIdentity, spkiHashOf } from '../../src/gbs/certificate.ts';
 import { StorageError } from '../../src/storage/storage-server.ts';
 import { RpcError } from '../../src/transport/error.ts';
-import { clientOf, type Scripted, type Seen, scriptedServer } from './scripted-https.ts';
+import { CERTIFICATE_DER, clientOf, type Scripted, type Seen, scriptedServer } from './scripted-https.ts';
 
 const STORAGE_INDEX = Uint8Array.from({ length: 16 }, (_, i) => i);
 const UPLOAD = { storageIndex: STORAGE_INDEX, shareNumber: 3, uploadSecret: new Uint8Array(32).fill(7) };
@@ -17,6 +18,19 @@ function cbor(value: unknown, status = 200): Scripted {
 }
 
 const NO_SHARES = cbor(new Set());
+
+const VERSION = cbor(
+  new Map<unknown, unknown>([
+    [
+      Buffer.from('http://allmydata.org/tahoe/protocols/storage/v1'),
+      new Map<unknown, unknown>([
+        [Buffer.from('maximum-immutable-share-size'), BigInt(2 ** 40)],
+        [Buffer.from('available-space'), 5000],
+      ]),
+    ],
+    [Buffer.from('application-version'), Buffer.from('tahoe-lafs/1.20.0')],
+  ]),
+);
 
 function headers(seen: Seen, name: string): string[] {
   return seen.headers.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value);
@@ -31,14 +45,22 @@ async function failure(promise: Promise<unknown>): Promise<unknown> {
 
 describe('requests', () => {
   test('carry the swissnum, and each secret in a line of its own', async () => {
-    const { nurl, seen } = await scriptedServer(() =>
-      cbor({ 'already-have': new Set(), allocated: new Set([3]) }),
+    const { nurl, seen } = await scriptedServer(({ method }) =>
+      method === 'GET' ? VERSION : cbor({ 'already-have': new Set(), allocated: new Set([3]) }),
     );
     const lease = { renewSecret: new Uint8Array(32).fill(1), cancelSecret: new Uint8Array(32).fill(2) };
     const { uploadSecret, storageIndex } = UPLOAD;
-    const request = { storageIndex, shareNumbers: [3, 4], allocatedSize: 2 ** 33, uploadSecret, lease };
+    const request = {
+      storageIndex,
+      shareNumbers: [3, 4],
+      allocatedSize: 2 ** 33,
+      uploadSecret,
+      lease: () => lease,
+    };
     expect(await clientOf(nurl).allocate(request)).toEqual({ alreadyHave: [], allocated: [3] });
-    const [asked] = seen;
+    // The lease's secrets are made for this server's certificate, which its first answer shows.
+    const [first, asked] = seen;
+    expect(first).toMatchObject({ method: 'GET', path: '/storage/v1/version' });
     expect(asked).toMatchObject({ method: 'POST', path: PATH });
     expect(headers(asked!, 'authorization')).toEqual(['Tahoe-LAFS c3dpc3M=']);
     expect(headers(asked!, 'x-tahoe-authorization')).toEqual([
@@ -109,19 +131,8 @@ describe('requests', () => {
 });
 
 describe('answers', () => {
-  const version = new Map<unknown, unknown>([
-    [
-      Buffer.from('http://allmydata.org/tahoe/protocols/storage/v1'),
-      new Map<unknown, unknown>([
-        [Buffer.from('maximum-immutable-share-size'), BigInt(2 ** 40)],
-        [Buffer.from('available-space'), 5000],
-      ]),
-    ],
-    [Buffer.from('application-version'), Buffer.from('tahoe-lafs/1.20.0')],
-  ]);
-
   test('tell the version in maps whose keys are bytes', async () => {
-    const { nurl } = await scriptedServer(() => cbor(version));
+    const { nurl } = await scriptedServer(() => VERSION);
     expect(await clientOf(nurl).version()).toEqual({
       applicationVersion: 'tahoe-lafs/1.20.0',
       maximumImmutableShareSize: 2 ** 40,
@@ -200,6 +211,38 @@ describe('answers', () => {
   test('past the end of a share are empty', async () => {
     const { nurl } = await scriptedServer(() => ({ status: 204 }));
     expect(await clientOf(nurl).read(STORAGE_INDEX, 3, 1000, 10)).toHaveLength(0);
+  });
+
+  test('say how a lease, and word of a corrupt share, were taken', async () => {
+    const { nurl, seen } = await scriptedServer(({ method, path }) =>
+      path.endsWith('/version') ? VERSION : method === 'PUT' ? { status: 204 } : { status: 200 },
+    );
+    const client = clientOf(nurl);
+    const secrets = { renewSecret: new Uint8Array(32), cancelSecret: new Uint8Array(32) };
+    const nodeIds: string[] = [];
+    await client.addLease(STORAGE_INDEX, (nodeId) => {
+      nodeIds.push(Buffer.from(nodeId).toString('hex'));
+      return secrets;
+    });
+    await client.adviseCorrupt(STORAGE_INDEX, 3, 'bad block');
+    expect(nodeIds).toEqual([createHash('sha1').update(CERTIFICATE_DER).digest('hex')]);
+    expect(seen.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      'GET /storage/v1/version',
+      'PUT /storage/v1/lease/aaaqeayeaudaocajbifqydiob4',
+      `POST ${PATH}/3/corrupt`,
+    ]);
+    expect(decodeCbor(seen[2]!.body)).toEqual(new Map([['reason', 'bad block']]));
+  });
+
+  test('that know of no share to lease are no failure; to word of one that is not there, they are', async () => {
+    const { nurl } = await scriptedServer(({ path }) =>
+      path.endsWith('/version') ? VERSION : { status: 404 },
+    );
+    const client = clientOf(nurl);
+    const secrets = { renewSecret: new Uint8Array(32), cancelSecret: new Uint8Array(32) };
+    await client.addLease(STORAGE_INDEX, () => secrets);
+    const error = await failure(client.adviseCorrupt(STORAGE_INDEX, 3, 'bad block'));
+    expect(error).toMatchObject({ code: 'UNKNOWN_SHARE' });
   });
 
   test('that refuse the swissnum say so', async () => {

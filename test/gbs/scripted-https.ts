@@ -1,5 +1,6 @@
 // A server over TLS that answers as its test says, and writes down what it was asked.
 
+import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -13,6 +14,7 @@ import { SeededRandom } from '../../src/sim/random.ts';
 import { systemClock } from '../../src/transport/system-clock.ts';
 
 const IDENTITY = makeTlsIdentity();
+export const CERTIFICATE_DER: Uint8Array = new X509Certificate(IDENTITY.certificate).raw;
 
 export interface Seen {
   readonly method: string;
