@@ -30,7 +30,7 @@ export interface DatagramSocket {
   readonly queuedBytes: number;
   /** The one receiver; set before the first turn ends. The bytes belong to the receiver. */
   onDatagram: (bytes: Uint8Array, from: SocketAddress) => void;
-  /** `code` is the system's, e.g. `ENETUNREACH`, `EMSGSIZE`. */
-  onSendError: (to: SocketAddress, code: string) => void;
+  /** `code` is the system's, e.g. `ENETUNREACH`, `EMSGSIZE`; `sizeBytes` that of the datagram which it refused. */
+  onSendError: (to: SocketAddress, code: string, sizeBytes: number) => void;
   close(): Promise<void>;
 }

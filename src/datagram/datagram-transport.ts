@@ -87,9 +87,9 @@ export class DatagramTransport implements Transport {
       this.#dispatchEvents();
       this.#scheduleFlush();
     };
-    socket.onSendError = (to, code) => {
+    socket.onSendError = (to, code, sizeBytes) => {
       if (this.#closed) return;
-      this.#endpoint.onSendError(to, code, this.clock.now());
+      this.#endpoint.onSendError(to, code, sizeBytes, this.clock.now());
       this.#dispatchEvents();
       this.#scheduleFlush();
     };

@@ -82,7 +82,7 @@ export class UdpSocket implements DatagramSocket {
   readonly local: SocketAddress;
   readonly #bothVersions: boolean;
   onDatagram: (bytes: Uint8Array, from: SocketAddress) => void = () => {};
-  onSendError: (to: SocketAddress, code: string) => void = () => {};
+  onSendError: (to: SocketAddress, code: string, sizeBytes: number) => void = () => {};
   readonly #socket: SocketAsPromised;
   /** Questions under way, by address: each frees its socket. */
   readonly #asking = new Map<string, () => void>();
@@ -128,7 +128,7 @@ export class UdpSocket implements DatagramSocket {
     this.#asking.set(key, stop);
     asking.on('error', (error: NodeJS.ErrnoException) => {
       stop();
-      if (!this.#closed && error.code === 'ECONNREFUSED') this.onSendError(to, 'ECONNREFUSED');
+      if (!this.#closed && error.code === 'ECONNREFUSED') this.onSendError(to, 'ECONNREFUSED', 0);
     });
     // The types hide it: where connecting fails, the callback gets the error and nothing is emitted.
     const onConnect = (error?: unknown): void => {
@@ -146,7 +146,7 @@ export class UdpSocket implements DatagramSocket {
     if (this.#closed) return;
     const host = this.#bothVersions && !to.host.includes(':') ? IPV4_MAPPED + to.host : to.host;
     this.#socket.socket.send(bytes, 0, bytes.length, to.port, host, (error) => {
-      if (error) this.onSendError(to, (error as NodeJS.ErrnoException).code ?? 'UNKNOWN');
+      if (error) this.onSendError(to, (error as NodeJS.ErrnoException).code ?? 'UNKNOWN', bytes.length);
     });
   }
 

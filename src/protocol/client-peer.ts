@@ -49,6 +49,8 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   /** What the peer remembers of us is its incarnation; 0 = not known yet. */
   #peerEpoch: number;
   #timerEntry: HeapEntry<TimerTarget> | undefined;
+  /** How many of {@link PathMtu.errors} have been answered. */
+  #narrowTimes = 0;
 
   /** `ceilingBytes`: the largest datagram that the interface to this address carries; `memory`: of an earlier one. */
   constructor(context: EndpointContext, address: PathAddress, ceilingBytes: number, memory?: PeerMemory) {
@@ -150,10 +152,10 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     if (newIncarnation) this.calls.onRestart(nowMs);
 
     const link = this.#establish(completed, remoteSession, newIncarnation);
-    if (this.path.datagramBytes === MIN_DATAGRAM_BYTES) {
-      const { maxDatagramBytes } = this.#context.config;
-      this.path.setCeiling(Math.min(this.#ceilingBytes, hello.maxDatagramBytes, maxDatagramBytes));
-    }
+    const { maxDatagramBytes } = this.#context.config;
+    this.path.mtu.onSession(Math.min(this.#ceilingBytes, hello.maxDatagramBytes, maxDatagramBytes));
+    // The first datagram was as long as that.
+    this.path.mtu.onArrived(MIN_DATAGRAM_BYTES);
     this.#onFrames(link, frames, nowMs);
     link.received.onReceived(completed.opened.packetNumber, true, nowMs);
     // The server runs what may not be repeated only when it has heard from us inside the session.
@@ -183,6 +185,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     link.received.onReceived(packet.packetNumber, ackEliciting, nowMs);
     this.#heard(nowMs);
     const sound = this.#onFrames(link, frames, nowMs);
+    this.#failIfTooNarrow(nowMs);
     this.#context.touch(this);
     return sound;
   }
@@ -285,14 +288,15 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
    * The local network refused to send to this peer. A datagram that is too long for the interface only teaches
    * the size; anything else fails the calls at once.
    */
-  onSendError(code: string, nowMs: number): void {
+  onSendError(code: string, sizeBytes: number, nowMs: number): void {
     switch (code) {
       case 'ECONNREFUSED':
         // P-98: worth believing only while the peer itself says nothing: anybody could have sent it.
         if (this.health.state === 'suspect') this.#declareSilent('refused', nowMs);
         break;
       case 'EMSGSIZE':
-        this.path.onBlackHole();
+        this.path.mtu.onTooLong(sizeBytes, nowMs);
+        this.#failIfTooNarrow(nowMs);
         break;
       case 'EAGAIN':
       case 'ENOBUFS':
@@ -303,6 +307,14 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
         // P-86
         this.calls.failAll('NETWORK_UNREACHABLE', false, nowMs);
     }
+  }
+
+  /** P-89: the path was found to carry no datagram of 1200 bytes, though smaller ones pass. */
+  #failIfTooNarrow(nowMs: number): void {
+    const { errors } = this.path.mtu;
+    if (errors === this.#narrowTimes) return;
+    this.#narrowTimes = errors;
+    this.calls.failAll('NETWORK_UNREACHABLE', false, nowMs);
   }
 
   get #evidence(): Evidence {
@@ -334,6 +346,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   onTimer(nowMs: number): void {
     this.#timerEntry = undefined;
     this.#link?.onTimer(nowMs);
+    this.#failIfTooNarrow(nowMs);
     this.#handshakes.onTimer(this.calls.size > 0, nowMs);
     // P-30
     if (this.#link !== undefined && this.#link.probeCount >= PROBES_BEFORE_HANDSHAKE) {

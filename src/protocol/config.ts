@@ -70,6 +70,10 @@ export interface ProtocolConfig {
   readonly maxIdleClientPeers: number;
   /** Largest datagram tried. */
   readonly maxDatagramBytes: number;
+  /** Lost probes until a size of datagrams counts as too large (RFC 8899, 5.1.2: MAX_PROBES). */
+  readonly mtuProbesMax: number;
+  /** After this time sizes that failed are tried again (RFC 8899, 5.1.1: PMTU_RAISE_TIMER). */
+  readonly mtuRaiseMs: number;
 }
 
 export const DEFAULT_CONFIG: ProtocolConfig = {
@@ -107,4 +111,6 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   maxAwakePeers: 4096,
   maxIdleClientPeers: 100_000,
   maxDatagramBytes: 65_000,
+  mtuProbesMax: 3,
+  mtuRaiseMs: 600_000,
 };

@@ -41,7 +41,7 @@ import { KeptAnswers } from './kept-answers.ts';
 import type { Transmit } from './link.ts';
 import type { EndpointObserver } from './observer.ts';
 import { Slab } from './packet-builder.ts';
-import type { PathAddress } from './path.ts';
+import { type PathAddress, sameAddress } from './path.ts';
 import type { ServerContext } from './server-calls.ts';
 import { ServerPeer } from './server-peer.ts';
 import { SessionTable } from './session-table.ts';
@@ -310,9 +310,13 @@ export class Endpoint {
     for (const peer of this.#callingClients.all()) peer.forgiveStall(nowMs);
   }
 
-  /** The local network refused a datagram: the calls to that address fail now, not at a timeout. */
-  onSendError(to: PathAddress, code: string, nowMs: number): void {
-    this.#calledPeers.get(to)?.onSendError(code, nowMs);
+  /** The local network refused a datagram of this size: the calls to that address fail now, not at a timeout. */
+  onSendError(to: PathAddress, code: string, sizeBytes: number, nowMs: number): void {
+    this.#calledPeers.get(to)?.onSendError(code, sizeBytes, nowMs);
+    if (code !== 'EMSGSIZE') return;
+    for (const peer of this.#callingClients.all()) {
+      if (sameAddress(peer.path.address, to)) peer.path.mtu.onTooLong(sizeBytes, nowMs);
+    }
   }
 
   // ---- commands

@@ -74,6 +74,8 @@ export class Link {
   readonly #outbox: Outbox;
   #first: FirstPacket | undefined;
   #probesAllowed = 0;
+  /** One of them is to be small: it passes where others are too long, and its acknowledgement tells so. */
+  #smallProbeWanted = false;
   #pingWanted = false;
   #probeAtMs = Number.POSITIVE_INFINITY;
   /** What the other address has to repeat; it goes with every packet until it does, as each may be lost. */
@@ -132,11 +134,11 @@ export class Link {
       if (packet.packetNumber > 0) this.confirmedThere = true;
       if (packet.mtuProbe) {
         this.#mtuProbeInFlight = false;
-        this.path.onProbeAcked(packet.sizeBytes);
+        this.path.mtu.onProbeAcked(packet.sizeBytes);
       } else {
         ackedBytes += packet.sizeBytes;
         this.path.onPacketFate(false);
-        if (packet.sizeBytes > MIN_DATAGRAM_BYTES) this.path.onLargeArrived();
+        this.path.mtu.onArrived(packet.sizeBytes);
       }
       largestSentAtMs = Math.max(largestSentAtMs, packet.sentAtMs);
     }
@@ -153,21 +155,22 @@ export class Link {
     const lost = this.sent.detectLost(nowMs);
     let lostBytes = 0;
     let largestSentAtMs = 0;
-    let largeLost = false;
+    let largestBytes = 0;
     for (const packet of lost) {
       this.#context.observer?.packetLost(this, packet);
       if (packet.mtuProbe) {
         this.#mtuProbeInFlight = false;
         // P-84
-        this.path.onProbeLost(packet.sizeBytes);
+        this.path.mtu.onProbeLost(packet.sizeBytes, nowMs);
         continue;
       }
       lostBytes += packet.sizeBytes;
       this.path.onPacketFate(true);
-      largeLost ||= packet.sizeBytes > MIN_DATAGRAM_BYTES;
+      largestBytes = Math.max(largestBytes, packet.sizeBytes);
       largestSentAtMs = Math.max(largestSentAtMs, packet.sentAtMs);
     }
-    if (largeLost) this.path.onLargeLost();
+    // P-85
+    this.path.mtu.onLost(largestBytes, nowMs);
     const inFlightBytes = this.sent.bytesInFlight;
     if (lostBytes > 0) this.path.congestion.onLost({ nowMs, lostBytes, largestSentAtMs, inFlightBytes });
   }
@@ -176,6 +179,8 @@ export class Link {
   moveTo(address: PathAddress, token: number): void {
     this.path.address = address;
     this.path.distrust();
+    // P-88
+    this.path.mtu.onMoved();
     this.#challenge = token;
     this.#challengeDue = true;
   }
@@ -223,6 +228,7 @@ export class Link {
     this.sent.abandon();
     this.probeCount = 0;
     this.#probesAllowed = 0;
+    this.#smallProbeWanted = false;
     this.#mtuProbeInFlight = false;
     this.#probeAtMs = Number.POSITIVE_INFINITY;
   }
@@ -261,11 +267,13 @@ export class Link {
     // P-66
     this.sent.requeueOldest(PROBES_PER_TIMEOUT);
     if (!this.#outbox.hasMessages && !this.#outbox.hasControl) this.#pingWanted = true;
+    // P-89
+    this.#smallProbeWanted = this.probeCount >= 2;
     if (this.probeCount === config.persistentCongestionThreshold)
       this.path.congestion.onPersistentCongestion();
     // P-85: perhaps only small ones pass (RFC 8899, 4.3).
-    if (this.probeCount === 2 && this.path.datagramBytes > MIN_DATAGRAM_BYTES) this.path.onBlackHole();
-    this.#mtuProbeInFlight = false;
+    if (this.probeCount === 2 && this.path.datagramBytes > MIN_DATAGRAM_BYTES)
+      this.path.mtu.onBlackHole(nowMs);
     this.#probeAtMs = nowMs + this.#probeDelayMs();
     this.#context.observer?.sessionUpdated(this);
   }
@@ -293,6 +301,11 @@ export class Link {
   /** The next datagram that may leave now, if any. Call until it gives none. */
   poll(nowMs: number): Transmit | undefined {
     if (this.#closed || !this.path.maySend) return undefined;
+    if (this.#smallProbeWanted && this.#probesAllowed > 0) {
+      this.#smallProbeWanted = false;
+      this.#pingWanted = true;
+      return this.#build(0, false, nowMs);
+    }
     const dataBytes = this.#dataAllowedBytes(nowMs);
     const mayAsk = this.#mayElicitAck;
     const controlWanted =
@@ -449,11 +462,11 @@ export class Link {
   /** While there is much to send, one larger datagram finds out whether the path carries it. */
   #mtuProbe(nowMs: number): Transmit | undefined {
     // P-83
-    const size = this.path.probeBytes;
-    if (size === undefined || this.#mtuProbeInFlight || this.#first !== undefined || this.#quiet)
-      return undefined;
+    if (this.#mtuProbeInFlight || this.#first !== undefined || this.#quiet) return undefined;
     if (!this.confirmed || !this.path.trusted || this.sent.bytesInFlight === 0 || !this.#outbox.hasBulk)
       return undefined;
+    const size = this.path.mtu.probeBytes(nowMs);
+    if (size === undefined) return undefined;
     this.#mtuProbeInFlight = true;
     const { headerBytes, trailerBytes } = this.#keys;
     const packet = new PacketBuilder(this.#context.slab.take(size), headerBytes, trailerBytes);

@@ -8,6 +8,7 @@ import type { ProtocolConfig } from './config.ts';
 import type { CongestionController } from './congestion.ts';
 import { CubicController } from './cubic.ts';
 import { Pacer } from './pacer.ts';
+import { PathMtu } from './path-mtu.ts';
 
 /** A UDP address as the protocol sees it: compared and printed, never interpreted. */
 export interface PathAddress {
@@ -25,28 +26,17 @@ const SMALLEST_PACKET_BYTES = 64;
 const LOSS_RATE_PRIOR = 0.05;
 const LOSS_RATE_GAIN = 1 / 64;
 
-/** RFC 8899, 4.3: so many losses of large datagrams, none of which arrived meanwhile, are no congestion. */
-const LARGE_LOSSES_MAX = 3;
-
-/** Sizes tried above the minimum, besides the ceiling itself: common link MTUs less IPv6 and UDP headers. */
-const DATAGRAM_STEPS: readonly number[] = [32_720, 16_336, 8_940, 4_048, 1_452];
-
 /** The way to one peer. */
 export class Path {
   address: PathAddress;
   readonly rtt: RttEstimator;
   readonly congestion: CongestionController;
   readonly pacer: Pacer;
-  /** What one datagram may be now. */
-  datagramBytes: number = MIN_DATAGRAM_BYTES;
+  readonly mtu: PathMtu;
   /** What was sent before this time says nothing of how long anything takes: we have stood still since. */
   stalledUntilMs: number = Number.NEGATIVE_INFINITY;
   /** Part of our packets that did not arrive, of the last hundred or so. */
   #lossRate = LOSS_RATE_PRIOR;
-  /** Losses of datagrams above the minimum since one of them arrived. */
-  #largeLosses = 0;
-  /** Sizes still worth a probe, largest first; RFC 8899 in its simplest form. */
-  #probeSizes: number[] = [];
   /** Bytes that may yet be sent to an address that has not answered; Infinity once it has. */
   #sendAllowance = Number.POSITIVE_INFINITY;
 
@@ -64,6 +54,10 @@ export class Path {
         ? new BbrController(MIN_DATAGRAM_BYTES, random)
         : new CubicController(MIN_DATAGRAM_BYTES);
     this.pacer = new Pacer();
+    this.mtu = new PathMtu(config, (datagramBytes) => {
+      this.congestion.setDatagramBytes(datagramBytes);
+      this.pacer.setDatagramBytes(datagramBytes);
+    });
   }
 
   onPacketFate(lost: boolean): void {
@@ -80,50 +74,9 @@ export class Path {
     return 1 - (1 - this.#lossRate) ** 2;
   }
 
-  /** The largest datagram that interface and receiver take: sizes up to it will be tried. */
-  setCeiling(ceilingBytes: number): void {
-    const ceiling = Math.max(MIN_DATAGRAM_BYTES, ceilingBytes);
-    this.#probeSizes = [ceiling, ...DATAGRAM_STEPS].filter(
-      (size) => size <= ceiling && size > this.datagramBytes,
-    );
-  }
-
-  /** The size to probe next, if any is left. */
-  get probeBytes(): number | undefined {
-    return this.#probeSizes[0];
-  }
-
-  onProbeAcked(sizeBytes: number): void {
-    if (sizeBytes <= this.datagramBytes) return;
-    this.#setDatagramBytes(sizeBytes);
-    this.#probeSizes = this.#probeSizes.filter((size) => size > sizeBytes);
-  }
-
-  onProbeLost(sizeBytes: number): void {
-    this.#probeSizes = this.#probeSizes.filter((size) => size < sizeBytes);
-  }
-
-  onLargeArrived(): void {
-    this.#largeLosses = 0;
-  }
-
-  /** Datagrams above the minimum were lost, perhaps several at once; smaller ones may still arrive. */
-  onLargeLost(): void {
-    if (this.datagramBytes > MIN_DATAGRAM_BYTES && ++this.#largeLosses >= LARGE_LOSSES_MAX)
-      this.onBlackHole();
-  }
-
-  /** A size that worked no longer does (RFC 8899, black hole): back to what every path carries. */
-  onBlackHole(): void {
-    this.#setDatagramBytes(MIN_DATAGRAM_BYTES);
-    this.#probeSizes = [];
-    this.#largeLosses = 0;
-  }
-
-  #setDatagramBytes(sizeBytes: number): void {
-    this.datagramBytes = sizeBytes;
-    this.congestion.setDatagramBytes(sizeBytes);
-    this.pacer.setDatagramBytes(sizeBytes);
+  /** What one datagram may be now, in bytes. */
+  get datagramBytes(): number {
+    return this.mtu.datagramBytes;
   }
 
   /** From now on only a multiple of what comes from the address goes to it. */

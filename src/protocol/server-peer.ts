@@ -90,7 +90,7 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     });
     context.sessions.addLink(link, this);
     if (this.#candidates.length === 0 && this.#current === undefined) {
-      this.path.setCeiling(
+      this.path.mtu.onSession(
         Math.min(this.#ceilingBytes, hello.maxDatagramBytes, context.config.maxDatagramBytes),
       );
     }

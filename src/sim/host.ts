@@ -130,7 +130,7 @@ export class SimSocket implements DatagramSocket {
   outside: SocketAddress;
   readonly host: SimHost;
   onDatagram: (bytes: Uint8Array, from: SocketAddress) => void = () => {};
-  onSendError: (to: SocketAddress, code: string) => void = () => {};
+  onSendError: (to: SocketAddress, code: string, sizeBytes: number) => void = () => {};
   /** Bytes sent by a frozen process, which leave when it is resumed. */
   queuedBytes = 0;
   /** Bytes that arrived and that the process has not been given yet. */

@@ -228,7 +228,7 @@ export class SimNetwork {
     const refused = bytes.length > UDP_PAYLOAD_MAX_BYTES ? 'EMSGSIZE' : this.#routeError(to);
     if (refused !== undefined) {
       this.#note('refused', datagram);
-      socket.host.clock.setTimer(0, () => socket.onSendError(to, refused));
+      socket.host.clock.setTimer(0, () => socket.onSendError(to, refused, bytes.length));
       return;
     }
     this.#note('sent', datagram);

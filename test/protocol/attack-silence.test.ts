@@ -21,7 +21,7 @@ test('a full queue of the local network loses a datagram, and fails no call', ()
   const wire = new TwoEndpoints().warmUp();
   const callId = wire.call('safe');
   wire.run(0);
-  for (const code of ['ENOBUFS', 'EAGAIN', 'ENOMEM']) wire.client.onSendError(SERVER, code, wire.nowMs);
+  for (const code of ['ENOBUFS', 'EAGAIN', 'ENOMEM']) wire.client.onSendError(SERVER, code, 1200, wire.nowMs);
   wire.run(20);
   wire.answer();
   wire.run(20);
