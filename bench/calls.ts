@@ -1,0 +1,142 @@
+// Small calls over loopback: how many a second, and what one costs on each side. Every system runs in the same way: one
+// client process, one server process, so many calls under way at once, each next one when one ends. The systems take turns
+// in each round, because machines are shared; a figure is the median of its rounds.
+//   npm run bench -- calls [--quick] [--system NAME …] [--out FILE] [--json]
+
+import { parseArgs } from 'node:util';
+import { type Machine, median, saveSummary, thisMachine } from './machine.ts';
+import { type ServerProcess, startServer } from './peers/server-process.ts';
+import type { EchoClient, System } from './peers/system.ts';
+import { SYSTEMS, systemNamed } from './peers/systems.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    system: { type: 'string', multiple: true },
+    out: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+const SIZES = [64, 1024, 16 * 1024];
+const CONCURRENCIES = [1, 16, 128, 1024];
+
+/** One cell of the table. */
+interface CallsResult {
+  readonly system: string;
+  readonly sizeBytes: number;
+  readonly concurrency: number;
+  readonly callsPerSecond: number;
+  readonly clientCpuUsPerCall: number;
+  readonly serverCpuUsPerCall: number;
+  readonly rounds: number;
+}
+
+/** The suite's last line. */
+interface CallsSummary {
+  readonly type: 'summary';
+  readonly version: 1;
+  readonly suite: 'calls';
+  readonly machine: Machine;
+  readonly results: readonly CallsResult[];
+}
+
+interface Pair {
+  readonly system: System;
+  readonly server: ServerProcess;
+  readonly client: EchoClient;
+}
+
+interface Sample {
+  readonly callsPerSecond: number;
+  readonly clientCpuUs: number;
+  readonly serverCpuUs: number;
+}
+
+const summary = await calls(options.system?.map(systemNamed) ?? SYSTEMS, options.quick);
+await saveSummary(summary, options);
+process.exit();
+
+async function calls(systems: readonly System[], isQuick: boolean): Promise<CallsSummary> {
+  const machine = thisMachine();
+  const rounds = isQuick ? 3 : 7;
+  const roundMs = isQuick ? 150 : 700;
+  const sizes = isQuick ? [SIZES[0]!] : SIZES;
+  const results: CallsResult[] = [];
+  for (const sizeBytes of sizes) {
+    const able = systems.filter(({ bodyBytesMax }) => bodyBytesMax >= sizeBytes);
+    const pairs = await Promise.all(able.map(start));
+    try {
+      for (const concurrency of CONCURRENCIES) {
+        const samples = new Map<System, Sample[]>(pairs.map(({ system }) => [system, []]));
+        for (let round = -1; round < rounds; round++) {
+          for (const pair of pairs) {
+            const sample = await measure(pair, sizeBytes, concurrency, roundMs);
+            // The first warms up.
+            if (round >= 0) samples.get(pair.system)!.push(sample);
+          }
+        }
+        for (const [{ name }, of] of samples) {
+          results.push({
+            system: name,
+            sizeBytes,
+            concurrency,
+            callsPerSecond: Math.round(median(of.map((one) => one.callsPerSecond))),
+            clientCpuUsPerCall: rounded(median(of.map((one) => one.clientCpuUs))),
+            serverCpuUsPerCall: rounded(median(of.map((one) => one.serverCpuUs))),
+            rounds,
+          });
+          if (!options.json) console.log(cellLine(results.at(-1)!));
+        }
+      }
+    } finally {
+      for (const { client, server } of pairs) {
+        await client.close();
+        await server[Symbol.asyncDispose]();
+      }
+    }
+  }
+  return { type: 'summary', version: 1, suite: 'calls', machine, results };
+}
+
+async function start(system: System): Promise<Pair> {
+  const server = await startServer(system.name);
+  return { system, server, client: await system.connect(server.address) };
+}
+
+async function measure(pair: Pair, sizeBytes: number, concurrency: number, forMs: number): Promise<Sample> {
+  const { client, server } = pair;
+  const body = Buffer.alloc(sizeBytes, 0x5a);
+  const serverBefore = await server.cpuUs();
+  const before = process.cpuUsage();
+  const startedAtMs = performance.now();
+  let count = 0;
+  const lane = async (): Promise<void> => {
+    while (performance.now() - startedAtMs < forMs) {
+      const answer = await client.echo(body);
+      if (answer.length !== sizeBytes) {
+        throw new Error(`${pair.system.name} gave back ${answer.length} of ${sizeBytes} bytes`);
+      }
+      count++;
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, lane));
+  const elapsedMs = performance.now() - startedAtMs;
+  const { user, system } = process.cpuUsage(before);
+  const serverCpuUs = (await server.cpuUs()) - serverBefore;
+  return {
+    callsPerSecond: (1000 * count) / elapsedMs,
+    clientCpuUs: (user + system) / count,
+    serverCpuUs: serverCpuUs / count,
+  };
+}
+
+function cellLine(cell: CallsResult): string {
+  const what = `${cell.system.padEnd(12)} ${String(cell.sizeBytes).padStart(6)} B × ${String(cell.concurrency).padEnd(4)}`;
+  const cpu = `${cell.clientCpuUsPerCall} + ${cell.serverCpuUsPerCall} µs`;
+  return `${what} ${String(cell.callsPerSecond).padStart(8)} calls/s   ${cpu}`;
+}
+
+function rounded(value: number): number {
+  return Number(value.toFixed(1));
+}

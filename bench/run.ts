@@ -1,0 +1,21 @@
+// `npm run bench -- SUITE …`: runs one benchmark. Each suite is a program of its own, which reads the options behind its
+// name and, with `--json`, ends with one line {"type":"summary","version":1,"suite":…}; bench/README.md has their fields.
+
+const SUITES: Readonly<Record<string, string>> = {
+  bulk: 'bulk transfer over a link with real loss, and the share of a bottleneck, beside TCP (root)',
+  calls: 'small calls over loopback, beside what else there is',
+  erasure: 'the erasure code, and encoding for upload',
+  'large-file': 'a file larger than memory, up and down',
+  observability: 'what it costs to be observed',
+};
+
+const [suite, ...rest] = process.argv.slice(2);
+if (suite !== undefined && Object.hasOwn(SUITES, suite)) {
+  process.argv = [...process.argv.slice(0, 2), ...rest];
+  await import(`./${suite}.ts`);
+} else {
+  console.error(suite === undefined ? 'Which suite?' : `There is no suite called ${suite}.`);
+  for (const [name, what] of Object.entries(SUITES))
+    console.error(`  npm run bench -- ${name.padEnd(14)} ${what}`);
+  process.exitCode = 2;
+}
