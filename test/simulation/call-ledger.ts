@@ -53,6 +53,7 @@ export interface LedgerWorld {
   now(): number;
   /** Times that a client's process was paused or stalled so far. */
   pausesOf(client: number): number;
+  addressOf(server: number): string;
   /** How often a server forgot a client to make room: then it may run a repeated call again. */
   readonly forgetsClients: boolean;
 }
@@ -60,6 +61,9 @@ export interface LedgerWorld {
 export class CallLedger {
   readonly records: Map<number, CallRecord> = new Map();
   readonly executions: Map<number, Execution[]> = new Map();
+  /** By client, and by server's address. */
+  readonly #gaveUpAtMs = new Map<string, number>();
+  readonly #endedAtMs = new Map<number, number>();
   #open = 0;
   #hash = 0;
   readonly #world: LedgerWorld;
@@ -91,6 +95,7 @@ export class CallLedger {
       executed: undefined,
     };
     this.records.set(spec.token, record);
+    this.#note(`called ${spec.token} at ${spec.server}`);
     this.#open++;
     promise.then(
       (answer) => this.#onAnswered(record, answer),
@@ -101,11 +106,19 @@ export class CallLedger {
 
   /** The signal of a call aborts in this turn; call it before. */
   cancelling(record: CallRecord): void {
-    if (record.settled === undefined) record.cancelledAtMs = this.#world.now();
+    if (record.settled !== undefined) return;
+    record.cancelledAtMs = this.#world.now();
+    this.#note(`cancels ${record.spec.token}`);
+  }
+
+  /** A client's process, or its transport, ends; the next one begins anew. */
+  clientEnded(client: number): void {
+    this.#endedAtMs.set(client, this.#world.now());
   }
 
   /** Everything that a client's process waited for is lost with it. */
   clientCrashed(client: number): void {
+    this.clientEnded(client);
     for (const record of this.records.values()) {
       if (record.spec.client === client && record.settled === undefined)
         this.#settle(record, 'lost with its process');
@@ -143,12 +156,39 @@ export class CallLedger {
     return execution;
   }
 
+  /** A client has declared a server silent: what it had to say to it is forgotten. */
+  gaveUp(client: number, serverAddress: string): void {
+    this.#gaveUpAtMs.set(`${client} ${serverAddress}`, this.#world.now());
+  }
+
+  /** Whether this call was cancelled, and its client has no reason not to repeat that until it is heard. */
+  isCancelReliable(token: number): boolean {
+    const record = this.records.get(token);
+    if (record?.settled !== 'cancelled') return false;
+    const { client, server } = record.spec;
+    const key = `${client} ${this.#world.addressOf(server)}`;
+    const sinceMs = Math.max(this.#gaveUpAtMs.get(key) ?? -1, this.#endedAtMs.get(client) ?? -1);
+    return sinceMs < record.cancelledAtMs!;
+  }
+
+  /** Whether a server must have heard by now that nobody waits for this call. */
+  isHandlerToBeTold(token: number): boolean {
+    const record = this.records.get(token);
+    if (record === undefined) return true;
+    const { settled, spec, startedAtMs } = record;
+    // What a process leaves unsaid when it ends, its server learns from the deadline alone.
+    const processEndedAtMs = this.#endedAtMs.get(spec.client) ?? -1;
+    return settled !== undefined && processEndedAtMs < startedAtMs;
+  }
+
   /** What must hold when everything has settled. */
   check(): void {
     const { findings } = this.#world;
     const records = [...this.records.values()];
-    const lost = records.filter(({ settled }) => settled === 'lost with its process');
-    const lostSignals = new Set(lost.map(({ signal }) => signal));
+    const listening = records.filter(
+      ({ settled }) => settled === undefined || settled === 'lost with its process',
+    );
+    const inUse = new Set(listening.map(({ signal }) => signal));
     for (const record of records) {
       const { token } = record.spec;
       const runs = this.executions.get(token)?.length ?? 0;
@@ -162,7 +202,7 @@ export class CallLedger {
       if (record.executed === 'yes' && runs === 0) {
         findings.violated('executed-yes', `call ${token} failed as executed, and never ran`);
       }
-      if (!lostSignals.has(record.signal) && getEventListeners(record.signal, 'abort').length > 0) {
+      if (!inUse.has(record.signal) && getEventListeners(record.signal, 'abort').length > 0) {
         findings.violated('nothing-left', `a listener is left on the signal of call ${token}`);
       }
     }
@@ -265,6 +305,7 @@ export class CallLedger {
   }
 
   #note(text: string): void {
+    this.#world.findings.tell?.(text);
     const line = `${this.#world.now()} ${text}`;
     for (let i = 0; i < line.length; i++) this.#hash = Math.imul(this.#hash ^ line.charCodeAt(i), 0x01000193);
     this.#hash ^= this.#hash >>> 15;

@@ -46,8 +46,8 @@ export function drawCalls(plan: SimPlan, random: SeededRandom): CallSpec[] {
         answerBytes: drawSize(random),
         workMs: random.pick([0, 0, 0, 2, 8, 50, 1500]),
         behaviour,
-        // Who never answers would be waited for without end.
-        deadline: behaviour === 'hang' || random.chance(0.2) ? patienceMs : drawDeadline(random),
+        // Who never answers would be waited for without end, unless somebody says never mind.
+        deadline: drawDeadline(random, behaviour === 'hang' && !cancelled, patienceMs),
         cancelAfterMs: group?.cancelAfterMs ?? (cancelled ? random.pick([0, 0.05, 3, 20, 400]) : undefined),
         group: group?.id,
       });
@@ -61,7 +61,8 @@ function drawSize(random: SeededRandom): number {
   return random.chance(0.2) ? random.int(1000, 30_000) : random.int(0, 200);
 }
 
-function drawDeadline(random: SeededRandom): CallSpec['deadline'] {
+function drawDeadline(random: SeededRandom, mustBe: boolean, patienceMs: number): CallSpec['deadline'] {
+  if (mustBe || random.chance(0.2)) return patienceMs;
   return random.chance(0.3) ? 'adaptive' : Number.POSITIVE_INFINITY;
 }
 
@@ -129,24 +130,26 @@ interface Request extends Pick<CallSpec, 'token' | 'answerBytes' | 'workMs' | 'b
   readonly data: Uint8Array;
 }
 
+export interface RunningHandler {
+  readonly token: number;
+  readonly server: number;
+  readonly incarnation: number;
+}
+
 /** Handlers at work in the processes of a run. */
 export class RunningHandlers {
-  readonly #running = new Set<{
-    readonly token: number;
-    readonly server: number;
-    readonly incarnation: number;
-  }>();
+  readonly #running = new Set<RunningHandler>();
 
-  add(entry: { readonly token: number; readonly server: number; readonly incarnation: number }): () => void {
+  add(entry: RunningHandler): () => void {
     this.#running.add(entry);
     return () => this.#running.delete(entry);
   }
 
-  /** Tokens of handlers that still run in the present processes of these servers. */
-  of(servers: readonly ServerNode[]): number[] {
-    return [...this.#running]
-      .filter(({ server, incarnation }) => servers[server]!.incarnation === incarnation)
-      .map(({ token }) => token);
+  /** Those that still run in the present processes of these servers. */
+  of(servers: readonly ServerNode[]): RunningHandler[] {
+    return [...this.#running].filter(
+      ({ server, incarnation }) => servers[server]!.incarnation === incarnation,
+    );
   }
 }
 

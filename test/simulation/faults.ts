@@ -40,7 +40,8 @@ export function armFaults(world: FaultWorld, random: SeededRandom): () => void {
 }
 
 /** Everything works again: network, processes, disks. */
-function heal({ network, servers, clients }: FaultWorld): void {
+function heal({ network, servers, clients, findings }: FaultWorld): void {
+  findings.tell?.('everything heals');
   network.heal();
   for (const { host } of [...servers, ...clients]) network.setUplink(host, undefined);
   for (const node of servers) {
@@ -60,6 +61,7 @@ function isRunning(node: ServerNode | ClientNode): boolean {
 /** One fault begins; it ends by itself unless the run heals before. */
 function begin(kind: FaultKind, world: FaultWorld, random: SeededRandom, later: Later): void {
   const { network, servers, clients, findings } = world;
+  findings.tell?.(`fault: ${kind}`);
   const server = random.pick(servers);
   const client = random.pick(clients);
   const node = random.pick<ServerNode | ClientNode>([...servers, ...clients]);

@@ -52,17 +52,20 @@ abstract class SimNode {
 
   pause(): void {
     this.pauses++;
+    this.world.findings.tell?.(`${this.host} is paused`);
     this.paused = true;
     this.world.network.pause(this.host);
   }
 
   resume(): void {
     this.paused = false;
+    this.world.findings.tell?.(`${this.host} goes on`);
     this.world.network.resume(this.host);
   }
 
   /** Ends the process at once, with its memory. */
   crash(): void {
+    this.world.findings.tell?.(`${this.host} crashes`);
     this.world.network.crash(this.host);
     this.transport = undefined;
     this.paused = false;
@@ -70,6 +73,7 @@ abstract class SimNode {
 
   protected openTransport(observer: EndpointObserver, port?: number): DatagramTransport {
     this.incarnation++;
+    this.world.findings.tell?.(`${this.host} runs process ${this.incarnation}`);
     const { network, config } = this.world;
     const random = this.random.fork(`process ${this.incarnation}`);
     this.transport = openSimTransport({ network, host: this.host, port, random, config, observer });
@@ -169,6 +173,7 @@ export class ClientNode extends SimNode {
   /** Called when a process begins. */
   onStart: (node: ClientNode) => void = () => {};
   onCrash: (node: ClientNode) => void = () => {};
+  onClose: (node: ClientNode) => void = () => {};
 
   constructor(index: number, world: NodeWorld, random: SeededRandom) {
     super(index, `10.0.1.${index + 1}`, world, random);
@@ -188,6 +193,7 @@ export class ClientNode extends SimNode {
   async restart(): Promise<void> {
     const { transport } = this;
     this.transport = undefined;
+    this.onClose(this);
     await transport?.close();
     if (this.transport === undefined) this.start();
   }

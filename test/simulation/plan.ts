@@ -47,8 +47,10 @@ export interface SimPlan {
   readonly files: number;
 }
 
+export const WORKLOADS = ['calls', 'grid', 'both'] as const;
+
 /** Which work a run has. */
-export type Workload = 'calls' | 'grid' | 'both';
+export type Workload = (typeof WORKLOADS)[number];
 
 /** Draws a plan; `workload` is drawn, too, unless given. */
 export function drawPlan(seed: number, workload?: Workload): SimPlan {

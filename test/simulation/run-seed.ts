@@ -4,10 +4,11 @@
 
 import { DEFAULT_CONFIG } from '../../src/protocol/config.ts';
 import type { EndpointGauges } from '../../src/protocol/events.ts';
+import { formatAddress } from '../../src/protocol/path.ts';
 import { VirtualClock } from '../../src/sim/clock.ts';
 import { SimNetwork } from '../../src/sim/network.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
-import type { NetworkEventKind } from '../../src/sim/trace.ts';
+import type { NetworkEvent, NetworkEventKind } from '../../src/sim/trace.ts';
 import { AmplificationWatch } from './amplification-watch.ts';
 import { CallLedger } from './call-ledger.ts';
 import { drawCalls, makeCalls, RunningHandlers, serveCalls } from './calls-workload.ts';
@@ -17,7 +18,8 @@ import { drawFiles, GridWorkload } from './grid-workload.ts';
 import { ClientNode, type NodeWorld, ServerNode } from './nodes.ts';
 import type { SimPlan } from './plan.ts';
 import type { Sometimes } from './sometimes.ts';
-import { Findings, type Violation } from './violations.ts';
+import { StoryObserver } from './story.ts';
+import { Findings, type Tell, type Violation } from './violations.ts';
 
 /** What came of a seed. */
 export interface SeedReport {
@@ -31,9 +33,9 @@ export interface SeedReport {
   readonly calls: number;
 }
 
-/** Runs a plan. What goes wrong is in the report; it rejects only when the simulation itself is at fault. */
-export async function runSeed(plan: SimPlan): Promise<SeedReport> {
-  const run = new SeedRun(plan);
+/** Runs a plan, and tells of it what happens. What goes wrong is in the report; it rejects only when the simulation itself is at fault. */
+export async function runSeed(plan: SimPlan, tell?: Tell): Promise<SeedReport> {
+  const run = new SeedRun(plan, tell);
   // A rejection that nobody handles would end a real process.
   const onUnhandled = (reason: unknown) =>
     run.findings.violated('nothing-thrown', `unhandled: ${describe(reason)}`);
@@ -63,18 +65,21 @@ class SeedRun {
   readonly #calls;
   #ticks = 0;
 
-  constructor(plan: SimPlan) {
+  constructor(plan: SimPlan, tell: Tell | undefined) {
     this.#plan = plan;
     const random = new SeededRandom(`run ${plan.seed}`);
     this.#random = random;
-    this.findings = new Findings(() => this.#clock.now());
+    this.findings = new Findings(() => this.#clock.now(), tell);
     const hosts = Array.from({ length: plan.servers }, (_, i) => `10.0.0.${i + 1}`);
     this.#amplification = new AmplificationWatch(hosts, this.findings);
     this.#network = new SimNetwork({
       clock: this.#clock,
       random: random.fork('network'),
       link: plan.link,
-      trace: (event) => this.#amplification.onNetwork(event),
+      trace: (event) => {
+        this.#amplification.onNetwork(event);
+        if (tell !== undefined) this.#tellNetwork(event);
+      },
     });
     const forgetsClients = plan.config.maxServerPeers !== undefined;
     const world: NodeWorld = {
@@ -82,7 +87,15 @@ class SeedRun {
       network: this.#network,
       findings: this.findings,
       config: plan.config,
-      watch: ({ host }) => new EndpointWatch(host, forgetsClients, this.findings, this.#amplification),
+      watch: ({ host }) => {
+        const watch = new EndpointWatch(host, {
+          findings: this.findings,
+          amplification: this.#amplification,
+          forgetsClients,
+        });
+        const { tell } = this.findings;
+        return tell === undefined ? watch : new StoryObserver(host, watch, tell);
+      },
     };
     this.#servers = hosts.map((host, i) => new ServerNode(i, world, random.fork(host)));
     this.#clients = Array.from(
@@ -93,6 +106,7 @@ class SeedRun {
       findings: this.findings,
       now: () => this.#clock.now(),
       pausesOf: (client) => this.#clients[client]!.pauses,
+      addressOf: (server) => this.#servers[server]!.address,
       forgetsClients,
     });
     this.#calls = drawCalls(plan, random.fork('calls'));
@@ -109,7 +123,9 @@ class SeedRun {
     await this.#clock.run({ until: this.#tick, forMs: this.#plan.safetyMs });
     heal();
     await this.#settle();
+    await this.#letCancelsArrive();
     await this.#reachEverybody();
+    await this.#beQuiet();
     await this.#checkStorage();
     this.#ledger.check();
     await this.#end();
@@ -129,6 +145,14 @@ class SeedRun {
       datagrams: counters.sent,
       calls: this.#ledger.records.size,
     };
+  }
+
+  /** Endpoints tell themselves what they send and get. */
+  #tellNetwork({ kind, datagram: { bytes, from, to } }: NetworkEvent): void {
+    if (kind === 'sent' || kind === 'delivered') return;
+    this.findings.tell?.(
+      `network: ${bytes.length} bytes from ${formatAddress(from)} to ${formatAddress(to)}: ${kind}`,
+    );
   }
 
   get #world() {
@@ -158,7 +182,11 @@ class SeedRun {
         const clock = this.#network.clockOf(node.host);
         makeCalls(node, this.#servers, this.#calls, clock, this.#ledger, this.findings);
         this.#grid.start(node, clock);
+        node.transport!.subscribe((event) => {
+          if (event.type === 'peer:silent') this.#ledger.gaveUp(node.index, event.peer);
+        });
       };
+      node.onClose = () => this.#ledger.clientEnded(node.index);
       node.onCrash = () => {
         this.#ledger.clientCrashed(node.index);
         this.#grid.clientCrashed(node);
@@ -183,6 +211,20 @@ class SeedRun {
       this.findings.violated('settles', `${this.#grid.open} operations on files never settled`);
   }
 
+  /** Before anybody calls again, which tells a server what it may forget: no cancel may have been lost for good. */
+  async #letCancelsArrive(): Promise<void> {
+    await this.#clock.run({ until: this.#tick, forMs: CANCELS_ARRIVE_MS });
+    // Who was told that there is no way to a server has given up what it had to say to it.
+    if (this.#plan.faults.includes('no-route') || this.#plan.config.maxServerPeers !== undefined) return;
+    for (const { token, server, incarnation } of this.#running.of(this.#servers)) {
+      if (!this.#ledger.isCancelReliable(token)) continue;
+      this.findings.violated(
+        'cancel-arrives',
+        `call ${token} was cancelled, and its handler runs on at ${server}.${incarnation}`,
+      );
+    }
+  }
+
   /** Each client gets an answer from each server, and knows then that it is there. */
   async #reachEverybody(): Promise<void> {
     const reached = this.#clients.flatMap((client) =>
@@ -193,7 +235,8 @@ class SeedRun {
     await this.#clock.run({ until: this.#tick, forMs: 5000 });
     const stillRunning = this.#running
       .of(this.#servers)
-      .filter((token) => this.#ledger.records.get(token)?.settled !== 'lost with its process');
+      .map(({ token }) => token)
+      .filter((token) => this.#ledger.isHandlerToBeTold(token));
     if (stillRunning.length > 0) {
       this.findings.violated(
         'handler-told',
@@ -212,6 +255,33 @@ class SeedRun {
         );
       }
     }
+  }
+
+  /** Nobody waits for anything: nothing may be sent. And what was learnt of the paths must be true. */
+  async #beQuiet(): Promise<void> {
+    // A server asks a client that is gone six times, on a path that may have seemed slow.
+    await this.#clock.run({ until: this.#tick, forMs: QUIET_MS });
+    const { sent } = this.#network.counters;
+    await this.#clock.run({ until: this.#tick, forMs: QUIET_MS });
+    const more = this.#network.counters.sent - sent;
+    if (more > 0 && this.#ledger.open === 0)
+      this.findings.violated('quiet', `${more} datagrams are sent though nobody calls anybody`);
+    if (this.#servers.some(({ pauses }) => pauses > 0)) return;
+    for (const { transport, host } of this.#clients) {
+      for (const { address, rtt } of transport!.status().peers) {
+        if (rtt === undefined || rtt.smoothedMs <= this.#rttMsMax) continue;
+        this.findings.violated(
+          'plausible-rtt',
+          `${host} thinks that ${address} is ${rtt.smoothedMs} ms away; at most it was ${this.#rttMsMax}`,
+        );
+      }
+    }
+  }
+
+  /** What a round trip may seem to take when no server ever stood still, and more. */
+  get #rttMsMax(): number {
+    const { latencyMs = 0, jitterMs = 0, reorderMs = 0, spikeMs = 0 } = this.#plan.link;
+    return 2 * (latencyMs + jitterMs + reorderMs + spikeMs) + RTT_SLACK_MS;
   }
 
   async #reach(client: ClientNode, server: ServerNode): Promise<void> {
@@ -327,6 +397,11 @@ const NETWORK_SOMETIMES: Partial<Record<NetworkEventKind, Sometimes>> = {
 
 /** Longer than anything may take once all is well. */
 const SETTLE_MS = 120_000;
+/** Some distances between probes, the longest of them, and what a path of the slowest kind takes. */
+const CANCELS_ARRIVE_MS = 5000;
+const QUIET_MS = 60_000;
+/** Queues of slow uplinks (60 kB at 20 bytes/ms), and stalls too short to be noticed. */
+const RTT_SLACK_MS = 7000;
 /** A silent peer is asked every 30 s at least. */
 const REACH_MS = 35_000;
 /** Half an hour, and a little. */

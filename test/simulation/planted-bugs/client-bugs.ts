@@ -1,0 +1,167 @@
+// Mistakes that a client could make with its calls.
+
+import type { PlantedBug } from '../planted-bug.ts';
+
+const CLIENT_CALLS = 'src/protocol/client-calls.ts';
+const CLIENT_CALL = 'src/protocol/client-call.ts';
+const CLIENT_PEER = 'src/protocol/client-peer.ts';
+const PENDING_CALLS = 'src/transport/pending-calls.ts';
+
+export const CLIENT_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'sent-again-after-restart',
+    story: 'a client sends calls again that may have run before the server restarted',
+    edits: [
+      {
+        file: CLIENT_CALLS,
+        find: "if (call.state !== 'sending' && !call.request.idempotent) {",
+        replace: "if (call.state === 'settled') {",
+      },
+    ],
+    foundBy: 'at-most-once',
+    withinSeeds: 300,
+  },
+  {
+    name: 'restart-not-noticed',
+    story: 'a client takes a restarted server for the one that it called',
+    edits: [{ file: CLIENT_PEER, find: 'if (newIncarnation) this.calls.onRestart(nowMs);', replace: '' }],
+    foundBy: 'settles',
+    withinSeeds: 300,
+  },
+  {
+    name: 'resolves-after-cancel',
+    story: 'a cancelled call stays in the table and is answered later',
+    edits: [
+      {
+        file: CLIENT_CALLS,
+        find: 'this.#recordAtLeast(call, nowMs);\n    this.#settle(call, true);\n    return true;',
+        replace: "if (call.state !== 'queued') this.#queueCancel(callId);\n    return true;",
+      },
+    ],
+    foundBy: 'nothing-after-cancel',
+    withinSeeds: 50,
+  },
+  {
+    name: 'cancel-never-repeated',
+    story: 'a CANCEL that is lost is not sent again',
+    edits: [
+      {
+        file: 'src/protocol/control-frames.ts',
+        find: 'onLost(): void {\n    if (this.matters) this.#outbox.control(this);\n  }\n}\n\nfunction disjoint',
+        replace: 'onLost(): void {}\n}\n\nfunction disjoint',
+      },
+    ],
+    foundBy: 'cancel-arrives',
+    withinSeeds: 300,
+  },
+  {
+    name: 'cancel-not-sent',
+    story: 'a client forgets a cancelled call without telling the server',
+    edits: [{ file: CLIENT_CALLS, find: 'if (tellPeer && known) this.#queueCancel(callId);', replace: '' }],
+    foundBy: 'cancel-arrives',
+    withinSeeds: 100,
+  },
+  {
+    name: 'un-queue-forgotten',
+    story: 'what waits to be sent of a call goes on to be sent after its cancel',
+    edits: [
+      {
+        file: CLIENT_CALLS,
+        find: 'this.#answering.delete(call);\n    this.#outbox.remove(call);\n    call.answer?.release();\n    call.timerEntry',
+        replace: 'this.#answering.delete(call);\n    call.answer?.release();\n    call.timerEntry',
+      },
+      {
+        file: 'src/protocol/outbox.ts',
+        find: 'while (!outgoing.dead && outgoing.message.sendable) {',
+        replace: 'while (outgoing.message.sendable) {',
+      },
+    ],
+    foundBy: 'nothing-after-cancel',
+    withinSeeds: 100,
+  },
+  {
+    name: 'lost-pieces-of-cancelled-calls',
+    story: 'a piece that is lost is sent again though its call was cancelled',
+    edits: [{ file: CLIENT_CALL, find: "return this.state === 'settled';", replace: 'return false;' }],
+    foundBy: 'nothing-after-cancel',
+    withinSeeds: 200,
+  },
+  {
+    name: 'silent-one-by-one',
+    story: 'when a peer is silent only the oldest call fails, the others wait for their own turn',
+    edits: [
+      {
+        file: CLIENT_CALLS,
+        find: 'const calls = [...this.#calls.values()];\n    const peer',
+        replace: 'const calls = [...this.#calls.values()].slice(0, 1);\n    const peer',
+      },
+    ],
+    foundBy: 'silent-at-once',
+    withinSeeds: 100,
+  },
+  {
+    name: 'deadline-forgotten',
+    story: 'a call that was told to be overdue has no deadline any more',
+    edits: [
+      {
+        file: CLIENT_CALL,
+        find: 'return this.overdueTold ? deadlineAtMs :',
+        replace: 'return this.overdueTold ? Number.POSITIVE_INFINITY :',
+      },
+    ],
+    foundBy: 'deadline',
+    withinSeeds: 100,
+  },
+  {
+    name: 'says-not-executed',
+    story: 'a failed call says that it was not executed though all of its request was sent',
+    edits: [
+      {
+        file: CLIENT_CALLS,
+        find: "return call.state === 'queued' || call.state === 'sending' ? 'no' : 'unknown';",
+        replace: "return call.state !== 'answering' ? 'no' : 'unknown';",
+      },
+    ],
+    foundBy: 'executed-no',
+    withinSeeds: 50,
+  },
+  {
+    name: 'listener-left',
+    story: 'a call that settled leaves its listener on the signal',
+    edits: [
+      {
+        file: PENDING_CALLS,
+        find: 'if (call.signal !== undefined) this.#signals.remove(call.signal, callId);',
+        replace: '',
+      },
+    ],
+    foundBy: 'nothing-left',
+    withinSeeds: 20,
+  },
+  {
+    name: 'call-timer-left',
+    story: 'the timer of a call that settled stays armed',
+    edits: [
+      {
+        file: CLIENT_CALLS,
+        find: 'call.timerEntry = setTimer(this.#context.timers, call.timerEntry, call, Number.POSITIVE_INFINITY);',
+        replace: '',
+      },
+    ],
+    foundBy: 'settles-once',
+    withinSeeds: 50,
+  },
+  {
+    name: 'timer-left-after-close',
+    story: 'a closed transport leaves its timer armed',
+    edits: [
+      {
+        file: 'src/datagram/datagram-transport.ts',
+        find: 'this.#timer?.cancel();\n    this.#timer = undefined;',
+        replace: '',
+      },
+    ],
+    foundBy: 'nothing-left',
+    withinSeeds: 50,
+  },
+];

@@ -1,0 +1,168 @@
+// Mistakes that a server could make with the calls of its clients.
+
+import type { PlantedBug } from '../planted-bug.ts';
+
+const SERVER_CALLS = 'src/protocol/server-calls.ts';
+const SERVER_PEER = 'src/protocol/server-peer.ts';
+
+export const SERVER_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'stale-id-runs-again',
+    story: 'a server takes a repeated request for a new one once its answer was delivered',
+    edits: [{ file: SERVER_CALLS, find: 'if (this.#settled.has(callId)) {', replace: 'if (callId < 0) {' }],
+    foundBy: 'at-most-once',
+    withinSeeds: 300,
+  },
+  {
+    name: 'floor-ignored',
+    story: 'a server runs what comes late of calls below the first incomplete one',
+    edits: [{ file: SERVER_CALLS, find: 'if (callId < this.#floor) {', replace: 'if (callId < 0) {' }],
+    foundBy: 'at-most-once',
+    withinSeeds: 300,
+  },
+  {
+    name: 'first-incomplete-forgotten',
+    story: 'a server does not end the calls that the client has settled without its CANCEL arriving',
+    edits: [
+      {
+        file: SERVER_CALLS,
+        find: 'if (firstIncomplete <= this.#floor) return;',
+        replace: 'if (firstIncomplete >= 0) return;',
+      },
+    ],
+    foundBy: 'handler-told',
+    withinSeeds: 300,
+  },
+  {
+    name: 'forgotten-tombstone',
+    story: 'a server forgets a CANCEL that overtook its request, and runs the request when it comes',
+    edits: [{ file: SERVER_CALLS, find: 'this.#remember(start, end);', replace: '' }],
+    foundBy: 'tombstone',
+    withinSeeds: 300,
+  },
+  {
+    name: 'boot-id-ignored',
+    story: 'a restarted server runs what was sent to the process before it',
+    edits: [
+      {
+        file: SERVER_PEER,
+        find: 'const meantForUs = hello.knownEpoch === 0 || hello.knownEpoch === this.incarnation;',
+        replace: 'const meantForUs = true;',
+      },
+    ],
+    foundBy: 'at-most-once',
+    withinSeeds: 300,
+  },
+  {
+    name: 'runs-from-a-recording',
+    story: 'a server runs any method from a first datagram, which may be a copy of one that it has seen',
+    edits: [
+      {
+        file: SERVER_PEER,
+        find: 'const early = hello.knownEpoch === 0 && !this.confirmed;',
+        replace: 'const early = false;',
+      },
+    ],
+    foundBy: 'at-most-once',
+    withinSeeds: 300,
+  },
+  {
+    name: 'answer-kept-for-ever',
+    story: 'a server keeps answers that were delivered',
+    edits: [
+      {
+        file: SERVER_CALLS,
+        find: "if (call.state !== 'answering') return;\n    this.#context.kept.remove(call);",
+        replace: "if (call.state !== 'answering') return;",
+      },
+    ],
+    foundBy: 'nothing-left',
+    withinSeeds: 20,
+  },
+  {
+    name: 'evicted-answer-not-told',
+    story: 'a server that had to forget an answer lets its caller wait',
+    edits: [{ file: SERVER_CALLS, find: 'this.#tellUnknown(call.callId);', replace: '' }],
+    foundBy: 'settles',
+    withinSeeds: 300,
+  },
+  {
+    name: 'answers-after-cancel',
+    story: 'a server goes on sending the answer of a call that was cancelled',
+    edits: [
+      {
+        file: 'src/protocol/server-call.ts',
+        find: "return this.state !== 'answering';",
+        replace: 'return false;',
+      },
+      {
+        file: SERVER_CALLS,
+        find: 'this.#releaseRequest(call);\n    this.#outbox.remove(call);',
+        replace: 'this.#releaseRequest(call);',
+      },
+    ],
+    foundBy: 'nothing-after-cancel',
+    withinSeeds: 300,
+  },
+  {
+    name: 'handler-not-told',
+    story: 'the signal of a handler never aborts',
+    edits: [
+      { file: 'src/datagram/datagram-transport.ts', find: 'request?.abort(event.reason);', replace: '' },
+    ],
+    foundBy: 'handler-told',
+    withinSeeds: 100,
+  },
+  {
+    name: 'expired-request-runs',
+    story: 'a server runs a request whose caller has given up before it was whole',
+    edits: [
+      {
+        file: SERVER_CALLS,
+        find: 'if (call.deadlineAtMs <= nowMs) {\n      this.#refuse(',
+        replace: 'if (call.deadlineAtMs < 0) {\n      this.#refuse(',
+      },
+    ],
+    foundBy: 'expired',
+    withinSeeds: 300,
+  },
+  {
+    name: 'unbounded-reassembly',
+    story: 'messages that are partly here take as much memory as anybody likes',
+    edits: [
+      {
+        file: 'src/base/memory-budget.ts',
+        find: 'if (this.#usedBytes + bytes > this.#limitBytes) return false;',
+        replace: '',
+      },
+    ],
+    foundBy: 'bounded',
+    withinSeeds: 300,
+  },
+  {
+    name: 'memory-budget-leak',
+    story: 'what a message took of the budget is given back only when it arrived whole',
+    edits: [
+      {
+        file: 'src/protocol/arrival.ts',
+        find: 'this.#context.memory.giveBack(',
+        replace: 'if (this.message.remainingBytes === 0) this.#context.memory.giveBack(',
+      },
+    ],
+    foundBy: 'nothing-left',
+    withinSeeds: 200,
+  },
+  {
+    name: 'grants-not-bounded',
+    story: 'a receiver grants to everybody at once whatever they want to send',
+    edits: [
+      {
+        file: 'src/protocol/grants.ts',
+        find: 'const budget = maxGrantedBytes - this.#promisedBytes;',
+        replace: 'const budget = Number.MAX_SAFE_INTEGER;',
+      },
+    ],
+    foundBy: 'bounded',
+    withinSeeds: 500,
+  },
+];

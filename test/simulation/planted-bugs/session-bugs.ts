@@ -1,0 +1,141 @@
+// Mistakes in sessions: packets, acknowledgements, addresses, and whether a peer is there.
+
+import type { PlantedBug } from '../planted-bug.ts';
+
+export const SESSION_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'acks-what-never-came',
+    story: 'an ACK names everything up to the largest packet received',
+    edits: [
+      {
+        file: 'src/protocol/received-packets.ts',
+        find: '.map(([start, end]): IdRange => [start, end - 1]);',
+        replace: '.slice(0, 1).map(([, end]): IdRange => [0, end - 1]);',
+      },
+    ],
+    foundBy: 'honest-ack',
+    withinSeeds: 50,
+  },
+  {
+    name: 'packet-taken-twice',
+    story: 'a packet that the network has doubled is read twice',
+    edits: [
+      {
+        file: 'src/protocol/received-packets.ts',
+        find: 'return packetNumber < this.#floor || this.#numbers.has(packetNumber);',
+        replace: 'return packetNumber < this.#floor;',
+      },
+    ],
+    foundBy: 'packet-once',
+    withinSeeds: 50,
+  },
+  {
+    name: 'lost-packets-forgotten',
+    story: 'what was in a packet that counts as lost is not sent again',
+    edits: [
+      {
+        file: 'src/protocol/sent-packets.ts',
+        find: 'this.#forget(packet);\n      requeue(packet);',
+        replace: 'this.#forget(packet);',
+      },
+    ],
+    foundBy: 'settles',
+    withinSeeds: 100,
+  },
+  {
+    name: 'amplifies',
+    story: 'thirty times what a stranger sends goes to the address that it names',
+    edits: [
+      {
+        file: 'src/protocol/path.ts',
+        find: 'const AMPLIFICATION_FACTOR = 3;',
+        replace: 'const AMPLIFICATION_FACTOR = 30;',
+      },
+    ],
+    foundBy: 'amplification',
+    withinSeeds: 100,
+  },
+  {
+    name: 'new-address-trusted',
+    story: 'an answer goes to the address that a packet names without asking there first',
+    edits: [
+      {
+        file: 'src/protocol/link.ts',
+        find: 'this.path.distrust();\n    this.#challenge = token;',
+        replace: 'this.#challenge = token;',
+      },
+    ],
+    foundBy: 'amplification',
+    withinSeeds: 300,
+  },
+  {
+    name: 'session-ids-collide',
+    story: 'ids are drawn from sixteen',
+    edits: [
+      {
+        file: 'src/protocol/endpoint.ts',
+        find: 'if (id !== 0 && !this.#sessions.has(id)) return id;',
+        replace: 'return 1 + (id % 16);',
+      },
+    ],
+    foundBy: 'settles',
+    withinSeeds: 50,
+  },
+  {
+    name: 'handshake-given-up',
+    story: 'a handshake that was lost with a cancelled call is not begun again for the next one',
+    edits: [
+      {
+        file: 'src/protocol/handshakes.ts',
+        find: 'if (this.#outbox.hasMessages || (this.#outbox.hasControl && this.#attempts.length === 0))',
+        replace: 'if (this.#attempts.length === 0)',
+      },
+    ],
+    foundBy: 'settles',
+    withinSeeds: 300,
+  },
+  {
+    name: 'parked-for-ever',
+    story: 'a client does not ask again for what the server has parked for a session that is gone',
+    edits: [
+      {
+        file: 'src/protocol/client-peer.ts',
+        find: 'if (!this.#link.confirmedThere) this.calls.askAgain();',
+        replace: '',
+      },
+    ],
+    foundBy: 'settles',
+    withinSeeds: 1000,
+  },
+  {
+    name: 'probes-without-calls',
+    story: 'a client goes on asking whether a peer is there though nobody waits for it',
+    edits: [
+      {
+        file: 'src/protocol/health.ts',
+        find: 'if (!hasCalls || nowMs < this.#lastContactAtMs + askAfterMs)',
+        replace: 'if (nowMs < this.#lastContactAtMs + askAfterMs)',
+      },
+      {
+        file: 'src/protocol/health.ts',
+        find: 'return hasCalls && unansweredProbes === 0 ?',
+        replace: 'return unansweredProbes === 0 ?',
+      },
+    ],
+    foundBy: 'quiet',
+    withinSeeds: 10,
+  },
+  {
+    name: 'stall-blamed-on-peers',
+    story: 'the time that our own process stood still counts as the time of a round trip',
+    edits: [
+      {
+        file: 'src/protocol/client-peer.ts',
+        find: 'this.path.stalledUntilMs = nowMs;',
+        replace: '',
+      },
+    ],
+    foundBy: 'plausible-rtt',
+    withinSeeds: 500,
+  },
+];
