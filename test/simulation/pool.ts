@@ -16,6 +16,8 @@ export interface PoolOptions {
   readonly twice?: boolean | undefined;
   /** Made to the sources that the workers load. */
   readonly edits?: readonly Edit[] | undefined;
+  /** A seed that takes longer is stuck. Default: a minute, which is hundreds of times what most take. */
+  readonly seedMsMax?: number | undefined;
   /** Called for each seed, with one worker in their order; true ends it all. */
   readonly onReport: (report: SeedReport) => boolean;
 }
@@ -36,7 +38,7 @@ export async function runSeeds(options: PoolOptions): Promise<void> {
     return isEnough;
   };
   const count = Math.min(workers, Math.ceil((to - from + 1) / SEEDS_AT_ONCE));
-  await Promise.all(Array.from({ length: count }, () => work(takeRange, onReport, options.edits)));
+  await Promise.all(Array.from({ length: count }, () => work(takeRange, onReport, options)));
 }
 
 /** Starts a process of this folder's `script`, with edited sources if there are edits. */
@@ -63,14 +65,14 @@ export function startProcess(
 async function work(
   takeRange: () => SeedRange | undefined,
   onReport: (report: SeedReport) => boolean,
-  edits: readonly Edit[] | undefined,
+  { edits, seedMsMax = SEED_MS_MAX }: Pick<PoolOptions, 'edits' | 'seedMsMax'>,
 ): Promise<void> {
   let range = takeRange();
   while (range !== undefined) {
     const child = startProcess('worker.ts', [], 'pipe', edits);
     try {
       while (range !== undefined) {
-        const failedAt: number | undefined = await runRange(child, range, onReport);
+        const failedAt: number | undefined = await runRange(child, range, seedMsMax, onReport);
         if (failedAt !== undefined) {
           // What comes behind the seed that it is stuck in, or died of, is for another process.
           range = failedAt < range.to ? { ...range, from: failedAt + 1 } : takeRange();
@@ -88,6 +90,7 @@ async function work(
 function runRange(
   child: ChildProcess,
   range: SeedRange,
+  seedMsMax: number,
   onReport: (report: SeedReport) => boolean,
 ): Promise<number | undefined> {
   return new Promise((resolve) => {
@@ -96,7 +99,7 @@ function runRange(
     let timer: NodeJS.Timeout | undefined;
     const watch = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => fail(`no end after ${SEED_MS_MAX / 1000} s`), SEED_MS_MAX);
+      timer = setTimeout(() => fail(`no end after ${seedMsMax / 1000} s`), seedMsMax);
     };
     const onMessage = (report: SeedReport) => {
       watch();
@@ -147,6 +150,5 @@ export const FINISHES = 'finishes';
 
 const TSX = ['--import', 'tsx'];
 const SEEDS_AT_ONCE = 10;
-/** A thousand times as long as most take. */
 const SEED_MS_MAX = 60_000;
 const ERROR_LENGTH_MAX = 2000;

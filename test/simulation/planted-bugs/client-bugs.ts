@@ -67,8 +67,8 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: CLIENT_CALLS,
-        find: 'this.#answering.delete(call);\n    this.#outbox.remove(call);\n    call.answer?.release();\n    call.timerEntry',
-        replace: 'this.#answering.delete(call);\n    call.answer?.release();\n    call.timerEntry',
+        find: 'this.#waiting.delete(call);\n    this.#outbox.remove(call);\n    call.answer?.release();\n    call.timerEntry',
+        replace: 'this.#waiting.delete(call);\n    call.answer?.release();\n    call.timerEntry',
       },
       {
         file: 'src/protocol/outbox.ts',
@@ -105,8 +105,9 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: CLIENT_CALL,
-        find: 'return this.overdueTold ? deadlineAtMs :',
-        replace: 'return this.overdueTold ? Number.POSITIVE_INFINITY :',
+        find: 'return Math.min(deadlineAtMs, repeatAtMs, this.overdueTold',
+        replace:
+          'return Math.min(this.overdueTold ? Number.POSITIVE_INFINITY : deadlineAtMs, repeatAtMs, this.overdueTold',
       },
     ],
     foundBy: 'deadline',
