@@ -5,11 +5,15 @@ const SUITES: Readonly<Record<string, string>> = {
   bulk: 'bulk transfer over a link with real loss, and the share of a bottleneck, beside TCP (root)',
   calls: 'small calls over loopback, beside what else there is',
   erasure: 'the erasure code, and encoding for upload',
+  latency: 'calls at a steady rate while datagrams are lost: simulated, or (bench:net, root) on a link',
   'large-file': 'a file larger than memory, up and down',
   observability: 'what it costs to be observed',
 };
 
-const [suite, ...rest] = process.argv.slice(2);
+// `npm run bench:net` puts `--net` in front.
+const args = process.argv.slice(2);
+const suite = args.find((arg) => arg !== '--net');
+const rest = args.filter((arg) => arg !== suite);
 if (suite !== undefined && Object.hasOwn(SUITES, suite)) {
   process.argv = [...process.argv.slice(0, 2), ...rest];
   await import(`./${suite}.ts`);

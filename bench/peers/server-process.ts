@@ -1,8 +1,11 @@
-// Starts a system's server in a process of its own, so that its work is on another core and can be told apart.
+// Starts a system's server, or client, in a process of its own: so that its work is on another core and can be told apart,
+// and so that it can be at one end of a link.
 
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { LinkEnd } from '../lossy-link.ts';
+import type { OpenLoop, OpenLoopResult } from './open-loop.ts';
 import type { ServerMessage } from './server.ts';
 
 /** A running server. */
@@ -13,10 +16,9 @@ export interface ServerProcess extends AsyncDisposable {
   cpuUs(): Promise<number>;
 }
 
-export async function startServer(system: string, host = '127.0.0.1'): Promise<ServerProcess> {
-  const child = fork(fileURLToPath(new URL('server.ts', import.meta.url)), [system, host], {
-    execArgv: ['--import', 'tsx'],
-  });
+/** Starts it on this machine, or at one end of a link. */
+export async function startServer(system: string, host = '127.0.0.1', end?: LinkEnd): Promise<ServerProcess> {
+  const child = start('server.ts', [system, host], end);
   const ready = (await next(child)) as Extract<ServerMessage, { type: 'ready' }>;
   return {
     address: ready.address,
@@ -25,23 +27,49 @@ export async function startServer(system: string, host = '127.0.0.1'): Promise<S
       child.send('usage');
       return ((await next(child)) as Extract<ServerMessage, { type: 'usage' }>).cpuUs;
     },
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL');
-      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-    },
+    [Symbol.asyncDispose]: () => stop(child),
   };
 }
 
+/** Makes calls from a client process at one end of a link. */
+export async function runClient(
+  system: string,
+  address: string,
+  load: OpenLoop,
+  end: LinkEnd,
+): Promise<OpenLoopResult> {
+  const child = start('client.ts', [system, address], end);
+  try {
+    child.send(load);
+    return (await next(child)) as OpenLoopResult;
+  } finally {
+    await stop(child);
+  }
+}
+
+function start(file: string, args: readonly string[], end: LinkEnd | undefined): ChildProcess {
+  const all = ['--import', 'tsx', fileURLToPath(new URL(file, import.meta.url)), ...args];
+  const stdio: StdioOptions = ['ignore', 'inherit', 'inherit', 'ipc'];
+  return end === undefined
+    ? spawn(process.execPath, all, { stdio })
+    : end.spawn(process.execPath, all, { stdio });
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL');
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+}
+
 /** What it says next. @throws Error when it ends instead. */
-async function next(child: ChildProcess): Promise<ServerMessage> {
+async function next(child: ChildProcess): Promise<unknown> {
   const over = new AbortController();
   const { signal } = over;
   try {
     const ended = once(child, 'exit', { signal }).then(([code]) => {
-      throw new Error(`the server process ended with ${code}`);
+      throw new Error(`a process of the benchmark ended with ${code}`);
     });
     const [message] = await Promise.race([once(child, 'message', { signal }), ended]);
-    return message as ServerMessage;
+    return message;
   } finally {
     over.abort();
   }
