@@ -28,6 +28,8 @@ export interface DatagramSocket {
   askWhetherOpen?(to: SocketAddress): void;
   /** Bytes accepted by `send` that the operating system has not taken yet. */
   readonly queuedBytes: number;
+  /** Called when the operating system has taken a datagram; set by the driver. */
+  onTaken?: () => void;
   /** The one receiver; set before the first turn ends. The bytes belong to the receiver. */
   onDatagram: (bytes: Uint8Array, from: SocketAddress) => void;
   /** `code` is the system's, e.g. `ENETUNREACH`, `EMSGSIZE`; `sizeBytes` that of the datagram which it refused. */

@@ -32,6 +32,9 @@ import type {
 import type { DatagramSocket, SocketAddress } from './datagram-socket.ts';
 import type { DatagramStatus } from './status.ts';
 
+/** What the operating system has not taken, at most: the size of the buffer that is asked of it. */
+const SOCKET_QUEUE_MAX_BYTES = 4 * 1024 * 1024;
+
 /** What the driver is made of besides the socket. */
 export interface DatagramTransportOptions {
   readonly clock: Clock;
@@ -59,6 +62,8 @@ export class DatagramTransport implements Transport {
   readonly #running = new Map<string, RunningRequest>();
   readonly #listeners = new Listeners();
   #flushScheduled = false;
+  /** The socket has enough to do: what is due waits where it can still be taken back. */
+  #socketFull = false;
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   /** From the beginning of closing: what it leads to starts nothing new. */
@@ -85,6 +90,11 @@ export class DatagramTransport implements Transport {
       if (datagram.hasSubscribers) this.#tellDatagram('received', from, bytes.length);
       this.#endpoint.receive(bytes, from, this.clock.now());
       this.#dispatchEvents();
+      this.#scheduleFlush();
+    };
+    socket.onTaken = () => {
+      if (!this.#socketFull || socket.queuedBytes > SOCKET_QUEUE_MAX_BYTES / 2) return;
+      this.#socketFull = false;
       this.#scheduleFlush();
     };
     socket.onSendError = (to, code, sizeBytes) => {
@@ -161,6 +171,7 @@ export class DatagramTransport implements Transport {
     this.#closed = true;
     this.#endpoint.close(this.clock.now());
     this.#dispatchEvents();
+    this.#socketFull = false;
     // The CANCELs leave; nobody waits for what the peers say to them.
     this.#flush();
     this.#endpoint.dispose();
@@ -330,13 +341,13 @@ export class DatagramTransport implements Transport {
 
   #flush(): void {
     const nowMs = this.clock.now();
-    for (
-      let sent = this.#endpoint.pollTransmit(nowMs);
-      sent !== undefined;
-      sent = this.#endpoint.pollTransmit(nowMs)
-    ) {
+    // P-75
+    while (!this.#socketFull) {
+      const sent = this.#endpoint.pollTransmit(nowMs);
+      if (sent === undefined) break;
       this.#socket.send(sent.bytes, sent.to);
       if (datagram.hasSubscribers) this.#tellDatagram('sent', sent.to, sent.bytes.length);
+      this.#socketFull = this.#socket.queuedBytes > SOCKET_QUEUE_MAX_BYTES;
     }
     this.#armTimer(nowMs);
   }

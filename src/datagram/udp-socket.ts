@@ -83,6 +83,7 @@ export class UdpSocket implements DatagramSocket {
   readonly #bothVersions: boolean;
   onDatagram: (bytes: Uint8Array, from: SocketAddress) => void = () => {};
   onSendError: (to: SocketAddress, code: string, sizeBytes: number) => void = () => {};
+  onTaken: () => void = () => {};
   readonly #socket: SocketAsPromised;
   /** Questions under way, by address: each frees its socket. */
   readonly #asking = new Map<string, () => void>();
@@ -147,6 +148,7 @@ export class UdpSocket implements DatagramSocket {
     const host = this.#bothVersions && !to.host.includes(':') ? IPV4_MAPPED + to.host : to.host;
     this.#socket.socket.send(bytes, 0, bytes.length, to.port, host, (error) => {
       if (error) this.onSendError(to, (error as NodeJS.ErrnoException).code ?? 'UNKNOWN', bytes.length);
+      this.onTaken();
     });
   }
 

@@ -131,6 +131,7 @@ export class SimSocket implements DatagramSocket {
   readonly host: SimHost;
   onDatagram: (bytes: Uint8Array, from: SocketAddress) => void = () => {};
   onSendError: (to: SocketAddress, code: string, sizeBytes: number) => void = () => {};
+  onTaken: () => void = () => {};
   /** Bytes sent by a frozen process, which leave when it is resumed. */
   queuedBytes = 0;
   /** Bytes that arrived and that the process has not been given yet. */
@@ -159,7 +160,9 @@ export class SimSocket implements DatagramSocket {
     this.queuedBytes += copy.length;
     this.host.run(() => {
       this.queuedBytes -= copy.length;
-      if (!this.#closed) this.#network.send(copy, this, to);
+      if (this.#closed) return;
+      this.#network.send(copy, this, to);
+      this.onTaken();
     });
   }
 
@@ -168,6 +171,7 @@ export class SimSocket implements DatagramSocket {
     this.#closed = true;
     this.onDatagram = () => {};
     this.onSendError = () => {};
+    this.onTaken = () => {};
   }
 
   async close(): Promise<void> {

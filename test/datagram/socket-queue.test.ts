@@ -1,0 +1,70 @@
+// What the driver does when the operating system does not take datagrams as fast as they are made.
+
+import { expect, test } from 'vitest';
+import type { DatagramSocket, SocketAddress } from '../../src/datagram/datagram-socket.ts';
+import { DatagramTransport } from '../../src/datagram/datagram-transport.ts';
+import { VirtualClock } from '../../src/sim/clock.ts';
+import { SeededRandom } from '../../src/sim/random.ts';
+
+/** Takes nothing before it is told to. */
+class StuckSocket implements DatagramSocket {
+  readonly local: SocketAddress = { host: '127.0.0.1', port: 1 };
+  queuedBytes = 0;
+  sent = 0;
+  onTaken: () => void = () => {};
+  onDatagram: (bytes: Uint8Array, from: SocketAddress) => void = () => {};
+  onSendError: (to: SocketAddress, code: string, sizeBytes: number) => void = () => {};
+
+  datagramCeilingBytes(): number {
+    return 1452;
+  }
+
+  send(bytes: Uint8Array): void {
+    this.queuedBytes += bytes.length;
+    this.sent++;
+  }
+
+  take(bytes: number): void {
+    this.queuedBytes -= bytes;
+    this.onTaken();
+  }
+
+  async close(): Promise<void> {}
+}
+
+// P-75
+test('a full socket is given no more datagrams until it has taken half; what waits can be taken back', async () => {
+  const clock = new VirtualClock();
+  const socket = new StuckSocket();
+  const transport = new DatagramTransport(socket, {
+    clock,
+    random: new SeededRandom(1),
+    soon: (task) => void clock.setTimer(0, task),
+    resolve: async (host) => host,
+  });
+  const caller = new AbortController();
+  // A first datagram to each of so many strangers.
+  const calls = Array.from({ length: 10_000 }, (_, i) =>
+    transport.peer(`nm://10.0.${i >> 8}.${i & 255}:4820`).call('hi', null, { signal: caller.signal }),
+  );
+  const settled = Promise.allSettled(calls);
+  await clock.run({ forMs: 1 });
+  const limitBytes = 4 * 1024 * 1024;
+  expect(socket.queuedBytes).toBeGreaterThan(limitBytes);
+  expect(socket.queuedBytes).toBeLessThanOrEqual(limitBytes + 1452);
+  const { sent } = socket;
+  socket.take(limitBytes / 4);
+  await clock.run({ forMs: 1 });
+  expect(socket.sent).toBe(sent);
+  socket.take(limitBytes / 2);
+  await clock.run({ forMs: 1 });
+  expect(socket.sent).toBeGreaterThan(sent);
+  expect(transport.status().gauges).toMatchObject({ socketQueuedBytes: socket.queuedBytes });
+  const before = socket.sent;
+  caller.abort(new Error('enough'));
+  socket.take(socket.queuedBytes);
+  await clock.run({ forMs: 1 });
+  expect(socket.sent).toBe(before);
+  await settled;
+  await transport.close();
+});
