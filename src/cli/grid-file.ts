@@ -110,7 +110,8 @@ const ADDRESS_SCHEMA = v.pipe(
   v.string(({ received }) => `is ${received}, not an address${SEPARATOR}write it as nm://HOST:PORT`),
   v.check(
     (text) => normalAddress(text) !== undefined,
-    ({ input }) => `is ${JSON.stringify(shownAddress(input))}, not an address${SEPARATOR}${addressAdvice(input)}`,
+    ({ input }) =>
+      `is ${JSON.stringify(shownAddress(input))}, not an address${SEPARATOR}${addressAdvice(input)}`,
   ),
   v.transform((text) => normalAddress(text)!),
 );

@@ -23,6 +23,7 @@ export interface CliEnv {
   /** Set: unexpected errors are shown with their stack. */
   readonly NEVERMIND_DEBUG?: string | undefined;
   readonly XDG_CONFIG_HOME?: string | undefined;
+  readonly NEVERMIND_LEASE_SECRET?: string | undefined;
   readonly HOME?: string | undefined;
   readonly NO_COLOR?: string | undefined;
   readonly FORCE_COLOR?: string | undefined;

@@ -46,6 +46,7 @@ function grammar(io: CliIo, finish: Finish): Command {
     .addHelpText('after', EXAMPLES);
   addPut(program, io, finish);
   addGet(program, io, finish);
+  addLookAfter(program, io, finish);
   addCap(program, io, finish);
   addNode(program, io, finish);
   addDemo(program, io, finish);
@@ -91,6 +92,31 @@ function addGet(program: Command, io: CliIo, finish: Finish): void {
     .addOption(verboseOption())
     .option('--json', 'JSON lines on standard output (with the file there: on standard error)')
     .action(async (text, options) => finish(await (await import('./get.ts')).get(io, text, options)));
+}
+
+function addLookAfter(program: Command, io: CliIo, finish: Finish): void {
+  const verb = (name: string, description: string): Command => {
+    const command = program
+      .command(name)
+      .description(description)
+      .argument('<capability>', 'what "put" printed, or its verifier');
+    addGridOption(command);
+    return command
+      .addOption(transportOption())
+      .option('--add-lease', 'ask the servers to keep the shares for 31 days from now')
+      .addOption(traceOption())
+      .addOption(verboseOption())
+      .option('--json', 'JSON lines on standard output, the last one a summary');
+  };
+  verb('check', 'ask the servers which shares of a file they have').action(async (text, options) =>
+    finish(await (await import('./check.ts')).check(io, text, options)),
+  );
+  verb('verify', 'read every share of a file and prove it').action(async (text, options) =>
+    finish(await (await import('./check.ts')).verify(io, text, options)),
+  );
+  verb('repair', 'make the missing and damaged shares of a file again').action(async (text, options) =>
+    finish(await (await import('./repair.ts')).repair(io, text, options)),
+  );
 }
 
 function addCap(program: Command, io: CliIo, finish: Finish): void {
@@ -197,6 +223,7 @@ Examples:
   nevermind put photo.jpg --grid grid.yaml       prints URI:CHK:…
   tar c folder | nevermind put - --grid grid.yaml
   nevermind get URI:CHK:… -o photo.jpg --grid grid.yaml
+  nevermind verify URI:CHK:… --grid grid.yaml    then, if need be, nevermind repair
 
 A name that begins with "-" goes after "--". Exit codes: 0 done, 1 other, 2 usage, 3 not found, 4 not enough
 shares, 5 too few servers, 6 corrupt, 7 partial, 130 interrupted.`;

@@ -4,6 +4,7 @@ import { upload } from '../grid/upload.ts';
 import { openSource } from './file-source.ts';
 import { loadGrid } from './grid-file.ts';
 import type { CliIo } from './io.ts';
+import { leaseSecret } from './lease-secret.ts';
 import { connectGrid, type TransportKind } from './network.ts';
 import { checkShareNumbers, convergenceSecret } from './options.ts';
 import { openTrace } from './trace.ts';
@@ -32,6 +33,7 @@ export function put(io: CliIo, file: string, options: PutOptions): Promise<numbe
     checkShareNumbers(options);
     const convergence = convergenceSecret(options.convergence, io.env);
     const grid = await loadGrid(options.grid, io.env);
+    const secret = await leaseSecret(io.env);
     progress.startStage('reading');
     await using source = await openSource(file, io, (spooledBytes) => progress.advance(spooledBytes));
     await using trace = await openTrace(io, options, 'client');
@@ -43,6 +45,7 @@ export function put(io: CliIo, file: string, options: PutOptions): Promise<numbe
       total,
       segmentSizeBytes: segmentSize,
       convergence,
+      leaseSecret: secret,
       waitForAll,
       signal: io.interrupted,
       clock: connection.transport.clock,

@@ -37,7 +37,9 @@ export interface VerbResult {
   readonly warnings?: readonly string[];
   /** A line for whoever looks on: shown on standard error when that is a terminal. */
   readonly note?: string;
-  /** Fields of the summary, besides `ok`. */
+  /** What the verb has found out is told by its exit code, too. Default 0. */
+  readonly exitCode?: number;
+  /** Fields of the summary, besides `ok`, and `exitCode` where that is not 0. */
   readonly summary: Readonly<Record<string, unknown>>;
 }
 
@@ -58,16 +60,17 @@ export async function runVerb(
   });
   using failedCalls = options.verbose ? new FailedCalls() : undefined;
   try {
-    const { text, note, warnings = [], summary } = await body({ progress, json });
+    const { text, note, warnings = [], exitCode = EXIT.ok, summary } = await body({ progress, json });
     progress.stop();
     await failedCalls?.tell(io.stderr, json);
     for (const warning of warnings) await writeFully(io.stderr, `nevermind ${options.name}: ${warning}\n`);
     if (note !== undefined && terminal.isTerminal) await writeFully(io.stderr, `${note}\n`);
     await deliver(() => {
-      if (json !== undefined) return json.writeSummary({ ok: true, ...summary });
+      const outcome = exitCode === EXIT.ok ? { ok: true } : { ok: false, exitCode };
+      if (json !== undefined) return json.writeSummary({ ...outcome, ...summary });
       return text === undefined ? undefined : writeFully(io.stdout, text);
     });
-    return EXIT.ok;
+    return exitCode;
   } catch (error) {
     progress.stop();
     const failure = failureOf(error, io, options, progress);

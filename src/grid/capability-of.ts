@@ -33,7 +33,7 @@ export async function capabilityOf(
   for await (const { index, bytes } of segmentsOf(source, encoder.segmentation.segmentSizeBytes)) {
     encoder.encodeSegment(index, bytes);
   }
-  return formatCapability(encoder.finish().capability);
+  return formatCapability(encoder.finish().capabilityWith(key));
 }
 
 /** All bytes of a source that is small enough for a literal. */

@@ -1,13 +1,13 @@
 // An immutable file put together again from untrusted blocks: every block is proven by the hash trees before it
-// is used, every segment before it is decrypted. Which server to ask for what is download's business.
+// is used, every segment before it is decrypted (where there is a key). Which server to ask for what is download's business.
 
 import { ErasureCodec } from '../erasure/codec.ts';
 import { applyKeystream } from '../tahoe/aes-ctr.ts';
-import type { ChkCapability } from '../tahoe/capability.ts';
+import type { ChkFile } from '../tahoe/capability.ts';
 import { hashBlock, hashCrypttextSegment } from '../tahoe/leaf-hashes.ts';
 import { type HashNodes, MerkleVerifier } from '../tahoe/merkle.ts';
 import type { Segmentation } from '../tahoe/segments.ts';
-import type { UriExtension } from '../tahoe/uri-extension.ts';
+import type { ReadUriExtension } from '../tahoe/uri-extension.ts';
 
 /**
  * The file was encoded wrong by who uploaded it: proven blocks decode to a segment that the crypttext tree
@@ -16,13 +16,10 @@ import type { UriExtension } from '../tahoe/uri-extension.ts';
 export class InconsistentFileError extends Error {
   override readonly name: string = 'InconsistentFileError';
   readonly code: 'INCONSISTENT_FILE' = 'INCONSISTENT_FILE';
-  readonly segment: number;
 
-  constructor(segment: number) {
-    super(
-      `segment ${segment} decodes to something else than its hash says: the file was uploaded inconsistent`,
-    );
-    this.segment = segment;
+  /** @param problem one clause. */
+  constructor(problem: string) {
+    super(`${problem}: the file was uploaded inconsistent`);
   }
 }
 
@@ -39,19 +36,33 @@ export class InconsistentFileError extends Error {
  */
 export class ChkDecoder {
   readonly segmentation: Segmentation;
-  readonly #capability: ChkCapability;
+  /** What the file was found to be; proven. */
+  readonly uriExtension: ReadUriExtension;
+  readonly #capability: ChkFile;
   readonly #codec: ErasureCodec;
   readonly #shareTree: MerkleVerifier;
   readonly #crypttextTree: MerkleVerifier;
   readonly #blockTrees = new Map<number, MerkleVerifier>();
 
   /** @param uriExtension as `parseUriExtension` gives it for this capability. */
-  constructor(capability: ChkCapability, uriExtension: UriExtension, codec?: ErasureCodec) {
+  constructor(capability: ChkFile, uriExtension: ReadUriExtension, codec?: ErasureCodec) {
+    this.uriExtension = uriExtension;
     this.segmentation = uriExtension.segmentation;
     this.#capability = capability;
     this.#codec = codec ?? new ErasureCodec(capability.needed, capability.total);
     this.#shareTree = new MerkleVerifier(capability.total, uriExtension.shareRootHash);
     this.#crypttextTree = new MerkleVerifier(this.segmentation.segmentCount, uriExtension.crypttextRootHash);
+  }
+
+  /** Proven roots of block trees, by share number. */
+  get blockRoots(): { get(shareNumber: number): Uint8Array | undefined } {
+    return { get: (shareNumber) => this.#shareTree.provenLeaf(shareNumber) };
+  }
+
+  /** Whether a share hash chain is enough by itself, without what others have proven. */
+  provesAlone(shareNumber: number, chain: HashNodes): boolean {
+    const { shareRootHash } = this.uriExtension;
+    return new MerkleVerifier(this.#capability.total, shareRootHash).prove(shareNumber, chain);
   }
 
   /** Proves the root of a share's block tree by its share hash chain. */
@@ -94,7 +105,7 @@ export class ChkDecoder {
   }
 
   /**
-   * The plaintext of a segment.
+   * The plaintext of a segment; for a verifier's capability, which has no key, its crypttext.
    * @param blocks k blocks or more by share number, each passed by {@link verifyBlock}.
    * @throws InconsistentFileError
    * @throws RangeError for fewer blocks, or while the crypttext hash is not proven: mistakes of the caller.
@@ -105,8 +116,9 @@ export class ChkDecoder {
     }
     const crypttext = joinPieces(this.#codec.decode(blocks), this.segmentation.segmentSizeOf(segment));
     if (!this.#crypttextTree.matches(segment, hashCrypttextSegment(crypttext))) {
-      throw new InconsistentFileError(segment);
+      throw new InconsistentFileError(`segment ${segment} decodes to something else than its hash says`);
     }
+    if (this.#capability.kind === 'chk-verifier') return crypttext;
     return applyKeystream(this.#capability.key, this.segmentation.offsetOf(segment), crypttext);
   }
 }

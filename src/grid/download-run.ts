@@ -2,11 +2,12 @@
 // bytes out in order. Share-finder.ts locates, segment-fetch.ts chooses among servers, decode.ts proves and decodes.
 
 import type { StorageServer } from '../storage/storage-server.ts';
-import { type ChkCapability, storageIndexOf } from '../tahoe/capability.ts';
+import { type ChkFile, storageIndexOf } from '../tahoe/capability.ts';
 import { permuteServers } from '../tahoe/permutation.ts';
 import type { Segmentation } from '../tahoe/segments.ts';
 import { InconsistentFileError } from './decode.ts';
 import type { Corruption, DownloadOptions, DownloadProgress } from './download-options.ts';
+import { Errands } from './errands.ts';
 import { describeShares, GridError, type GridErrorCode, outcomeOf } from './error.ts';
 import { type Lateness, LateWatch } from './late-watch.ts';
 import { Notice } from './notice.ts';
@@ -19,7 +20,7 @@ import { type SharedFile, ShareReader } from './share-reader.ts';
 export class DownloadRun {
   readonly #pool: FetchPool;
   readonly #options: DownloadOptions;
-  readonly #capability: ChkCapability;
+  readonly #capability: ChkFile;
   readonly #finder: ShareFinder;
   readonly #readers = new Set<ShareReader>();
   /** The last failure of each server that had been found to have shares. */
@@ -28,11 +29,12 @@ export class DownloadRun {
   readonly #corruptShares = new Set<number>();
   readonly #fetches = new Set<SegmentFetch>();
   readonly #changed = new Notice();
+  readonly #errands: Errands;
   readonly #startedAtMs: number;
   #cancelled: { readonly reason: unknown } | undefined;
 
   constructor(
-    capability: ChkCapability,
+    capability: ChkFile,
     servers: readonly StorageServer[],
     options: DownloadOptions,
     corruptions: Corruption[],
@@ -42,6 +44,7 @@ export class DownloadRun {
     this.#corruptions = corruptions;
     const { clock, random } = options;
     this.#startedAtMs = clock.now();
+    this.#errands = new Errands(clock);
     const storageIndex = storageIndexOf(capability);
     const records = options.records ?? new ServerRecords(clock);
     const watch = () =>
@@ -128,6 +131,7 @@ export class DownloadRun {
       report('reading');
       yield bytes;
     }
+    await this.#errands.settle({ suspectsMs: 0, othersMs: ADVICE_MS });
   }
 
   /** Cancels all that is out; whoever waits gets `reason`. Once only, and also when everything is done. */
@@ -137,6 +141,7 @@ export class DownloadRun {
     this.#finder.close();
     for (const fetch of this.#fetches) fetch.cancel(reason);
     for (const probe of this.#pool.probes) probe.abort(reason);
+    void this.#errands.settle({ suspectsMs: 0, othersMs: 0 });
     this.#pool.file.treeReads.close();
     this.#pool.file.blockReads.close();
     this.#changed.give();
@@ -145,6 +150,7 @@ export class DownloadRun {
   #fetch(segmentIn: ConstructorParameters<typeof SegmentFetch>[0]): SegmentFetch {
     const fetch = new SegmentFetch(segmentIn, this.#pool);
     this.#fetches.add(fetch);
+    if (this.#cancelled !== undefined) fetch.cancel(this.#cancelled.reason);
     return fetch;
   }
 
@@ -187,6 +193,7 @@ export class DownloadRun {
   #excludeShare(reader: ShareReader, what: string): void {
     if (!this.#readers.delete(reader)) return;
     this.#corruptShares.add(reader.shareNumber);
+    this.#errands.adviseCorrupt(reader.server, this.#pool.file.storageIndex, reader.shareNumber, what);
     this.#corruptions.push({ shareNumber: reader.shareNumber, serverName: reader.server.name, what });
   }
 
@@ -240,5 +247,7 @@ export class DownloadRun {
   }
 }
 
+/** At the end, for servers to take note of shares that were found damaged. */
+const ADVICE_MS = 500;
 const READ_AHEAD_BYTES = 8 * 1024 * 1024;
 const READ_AHEAD_SEGMENTS_MAX = 32;

@@ -15,13 +15,19 @@ import {
   type ShareLayout,
   shareSizeBytes,
 } from '../tahoe/share-layout.ts';
-import { encodeUriExtension, type UriExtension, uriExtensionHash } from '../tahoe/uri-extension.ts';
+import {
+  encodeUriExtension,
+  type ReadUriExtension,
+  type UriExtension,
+  uriExtensionHash,
+} from '../tahoe/uri-extension.ts';
+import { InconsistentFileError } from './decode.ts';
 import { SourceError } from './source.ts';
 
 /** What {@link ChkEncoder} is made from. */
 export interface ChkEncoderOptions {
-  /** 16 bytes: convergent or random. */
-  readonly key: Uint8Array;
+  /** 16 bytes: convergent or random. Undefined: the segments given are crypttext already, as when a file is repaired. */
+  readonly key: Uint8Array | undefined;
   /** At least 1; a file small enough for a literal capability is the caller's business. */
   readonly sizeBytes: number;
   /** Shares that are to be enough (k), 1 to `total`. */
@@ -31,11 +37,13 @@ export interface ChkEncoderOptions {
   /** Largest segment; the file's own segment size is `encoder.segmentation.segmentSizeBytes`. */
   readonly segmentSizeBytes: number;
   readonly codec?: ErasureCodec | undefined;
+  /** What must come out: the block that the file's other shares have. Default: whatever comes out. */
+  readonly expected?: ReadUriExtension | undefined;
 }
 
-/** A file that was encoded whole: its capability, and what each share has behind its blocks. */
+/** A file that was encoded whole: what its capability is, and what each share has behind its blocks. */
 export interface EncodedFile {
-  readonly capability: ChkCapability;
+  capabilityWith(key: Uint8Array): ChkCapability;
   /** Hash trees, share hash chain, URI extension block. */
   tail(shareNumber: number): { readonly offset: number; readonly bytes: Uint8Array };
 }
@@ -52,7 +60,8 @@ export class ChkEncoder {
   readonly layout: ShareLayout;
   /** Bytes of each share, what to allocate. */
   readonly shareSizeBytes: number;
-  readonly #key: Uint8Array;
+  readonly #key: Uint8Array | undefined;
+  readonly #expected: ReadUriExtension | undefined;
   readonly #codec: ErasureCodec;
   readonly #allShares: readonly number[];
   readonly #crypttextHasher = createCrypttextHasher();
@@ -61,7 +70,8 @@ export class ChkEncoder {
   #nextSegment = 0;
 
   /** @throws RangeError when the numbers are impossible. */
-  constructor({ key, sizeBytes, needed, total, segmentSizeBytes, codec }: ChkEncoderOptions) {
+  constructor(options: ChkEncoderOptions) {
+    const { key, sizeBytes, needed, total, segmentSizeBytes, codec, expected } = options;
     if (!(needed >= 1 && needed <= total && total <= SHARES_MAX)) {
       throw new RangeError(`${needed} of ${total} shares`);
     }
@@ -74,6 +84,7 @@ export class ChkEncoder {
     this.total = total;
     this.layout = layoutShare(this.segmentation, total);
     this.#key = key;
+    this.#expected = expected;
     this.#codec = codec ?? new ErasureCodec(needed, total);
     this.#allShares = Array.from({ length: total }, (_, share) => share);
     const { segmentCount } = this.segmentation;
@@ -82,7 +93,8 @@ export class ChkEncoder {
     const placeholder = new Uint8Array(this.#crypttextTree.root.length);
     this.shareSizeBytes = shareSizeBytes(
       this.layout,
-      encodeUriExtension(this.#uriExtension(placeholder, placeholder, placeholder)).length,
+      (expected?.bytes ?? encodeUriExtension(this.#uriExtension(placeholder, placeholder, placeholder)))
+        .length,
     );
   }
 
@@ -111,7 +123,7 @@ export class ChkEncoder {
     }
     const crypttext = this.#encrypt(segment, plaintext);
     this.#nextSegment++;
-    this.#crypttextHasher.update(crypttext);
+    if (this.#expected === undefined) this.#crypttextHasher.update(crypttext);
     this.#crypttextTree.setLeaf(segment, hashCrypttextSegment(crypttext));
     const blocks = this.#cut(segment, crypttext, this.#allShares);
     for (const [share, block] of blocks.entries())
@@ -142,6 +154,7 @@ export class ChkEncoder {
   /**
    * Completes the hash trees; once only.
    * @throws RangeError before every segment was encoded.
+   * @throws InconsistentFileError when what comes out is not what was expected.
    */
   finish(): EncodedFile {
     if (this.#nextSegment !== this.segmentCount) {
@@ -149,20 +162,18 @@ export class ChkEncoder {
     }
     const crypttextTree = this.#crypttextTree.complete();
     const shareTree = buildMerkleTree(this.#blockTrees.map((tree) => tree.complete().root));
-    const uriExtension = encodeUriExtension(
-      this.#uriExtension(this.#crypttextHasher.digest(), crypttextTree.root, shareTree.root),
-    );
+    const uriExtension = this.#uriExtensionBytes(crypttextTree.root, shareTree.root);
     const { layout } = this;
     const { needed, sizeBytes } = this.segmentation;
     return {
-      capability: {
+      capabilityWith: (key) => ({
         kind: 'chk',
-        key: this.#key,
+        key,
         uebHash: uriExtensionHash(uriExtension),
         needed,
         total: this.total,
         sizeBytes,
-      },
+      }),
       tail: (shareNumber) => ({
         offset: layout.plaintextTreeOffset,
         bytes: concatBytes([
@@ -181,6 +192,7 @@ export class ChkEncoder {
     if (plaintext.length !== sizeBytes) {
       throw new RangeError(`segment ${segment} has ${plaintext.length} bytes instead of ${sizeBytes}`);
     }
+    if (this.#key === undefined) return plaintext;
     return applyKeystream(this.#key, this.segmentation.offsetOf(segment), plaintext);
   }
 
@@ -197,6 +209,22 @@ export class ChkEncoder {
       padded.subarray(piece * blockBytes, (piece + 1) * blockBytes),
     );
     return this.#codec.encode(pieces, shareNumbers);
+  }
+
+  #uriExtensionBytes(crypttextRootHash: Uint8Array, shareRootHash: Uint8Array): Uint8Array {
+    const expected = this.#expected;
+    if (expected === undefined) {
+      return encodeUriExtension(
+        this.#uriExtension(this.#crypttextHasher.digest(), crypttextRootHash, shareRootHash),
+      );
+    }
+    if (
+      !equalBytes(expected.crypttextRootHash, crypttextRootHash) ||
+      !equalBytes(expected.shareRootHash, shareRootHash)
+    ) {
+      throw new InconsistentFileError('the shares made of it are others than those that it has');
+    }
+    return expected.bytes;
   }
 
   #uriExtension(

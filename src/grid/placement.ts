@@ -4,8 +4,8 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { RetryBudget } from '../base/retry-budget.ts';
-import type { AllocateResult, StorageServer, UploadRef } from '../storage/storage-server.ts';
-import type { Abandoned } from './abandoned.ts';
+import type { AllocateResult, LeaseSecretsFor, StorageServer, UploadRef } from '../storage/storage-server.ts';
+import type { Errands } from './errands.ts';
 import { outcomeOf, type ServerOutcome, seconds } from './error.ts';
 import { type Holding, maximumMatching, reaches, type UploadGoal } from './happiness.ts';
 import { isAtLeast, type Lateness, LateWatch, type Question } from './late-watch.ts';
@@ -19,14 +19,26 @@ export interface PlacementOptions {
   readonly total: number;
   readonly goal: UploadGoal;
   readonly shareSizeBytes: number;
+  /** Shares that are given or found get a lease. */
+  readonly lease: LeaseSecretsFor | undefined;
   readonly clock: Clock;
   readonly random: Random;
   /** Pays for offering a share to a second server because the first is late. */
   readonly retries: RetryBudget | undefined;
-  /** Gets the shares that servers may hold for us and that nobody will write. */
-  readonly abandoned: Abandoned;
+  /** Tells servers of shares that they may hold for us and that nobody will write, and of leases. */
+  readonly errands: Errands;
   /** Something has changed: a share was granted, a server refused, `state` may be another one. */
   readonly onChange: () => void;
+}
+
+/** What is known of a server before it is asked to take shares. */
+export interface KnownServer {
+  /** Shares that it has, good ones. */
+  readonly has: Iterable<number>;
+  /** Shares that it has and that are damaged. */
+  readonly spoiled: Iterable<number>;
+  /** It was late or failed: it is asked last. */
+  readonly isDoubtful: boolean;
 }
 
 /** A server has agreed to take a share. */
@@ -69,6 +81,7 @@ export class Placement {
       doubtful: false,
       granted: new Set(),
       has: new Set(),
+      spoiled: new Set(),
       asking: undefined,
       outcome: undefined,
     }));
@@ -85,11 +98,11 @@ export class Placement {
    * Asks which servers have shares of this file already: worth it when the key is convergent, for then somebody
    * may have uploaded the same file before. Waits for nobody who is late.
    */
-  async lookForExisting(signal: AbortSignal): Promise<void> {
-    const { clock, storageIndex, total } = this.#options;
+  async lookForExisting(signal: AbortSignal | undefined): Promise<void> {
+    const { clock, storageIndex, total, lease, errands } = this.#options;
     const changed = new Notice();
     const onAbort = () => changed.give();
-    signal.addEventListener('abort', onAbort);
+    signal?.addEventListener('abort', onAbort);
     const open = new Map<Question<Desk>, AbortController>();
     const watch = new LateWatch<Desk>({
       clock,
@@ -110,6 +123,7 @@ export class Placement {
         .then(
           (shares) => {
             for (const share of shares) if (share < total) desk.has.add(share);
+            if (lease !== undefined && shares.length > 0) errands.lease(desk.server, storageIndex, lease);
             desk.doubtful = false;
             question.answered();
           },
@@ -123,12 +137,20 @@ export class Placement {
           changed.give();
         });
     }
-    while (!signal.aborted && [...open.keys()].some(({ lateness }) => !isAtLeast(lateness, 'late'))) {
+    while (!signal?.aborted && [...open.keys()].some(({ lateness }) => !isAtLeast(lateness, 'late'))) {
       await changed.next();
     }
-    signal.removeEventListener('abort', onAbort);
+    signal?.removeEventListener('abort', onAbort);
     watch.close();
     for (const controller of open.values()) controller.abort(new Error('enough servers have answered'));
+  }
+
+  /** Takes what is known of a server already, instead of {@link lookForExisting}. */
+  learn(server: StorageServer, known: KnownServer): void {
+    const desk = this.#deskOf(server);
+    for (const share of known.has) desk.has.add(share);
+    for (const share of known.spoiled) desk.spoiled.add(share);
+    desk.doubtful = known.isDoubtful;
   }
 
   /** Asks for places; what comes of it is told by `onChange`. */
@@ -159,7 +181,7 @@ export class Placement {
     shut(desk, outcome);
     this.#grants.delete(shareNumber);
     desk.granted.delete(shareNumber);
-    this.#options.abandoned.abort(grant.server, grant.upload, true);
+    this.#options.errands.abort(grant.server, grant.upload, true);
     this.#wanted.set(shareNumber, options);
     this.#changed();
   }
@@ -178,9 +200,16 @@ export class Placement {
     return this.#grants;
   }
 
-  /** Shares that were there already and need not be written, by server. */
+  /**
+   * Shares that were there already and need not be written, by server: those of servers that take no new ones first, as
+   * servers of happiness wants it, for the others can still make themselves useful.
+   */
   get existing(): Holding<StorageServer>[] {
-    return this.#desks.flatMap(({ server, has }) => [...has].map((shareNumber) => ({ server, shareNumber })));
+    const takesNone = this.#desks.filter(({ shut }) => shut);
+    const others = this.#desks.filter(({ shut }) => !shut);
+    return [...takesNone, ...others].flatMap(({ server, has }) =>
+      [...has].map((shareNumber) => ({ server, shareNumber })),
+    );
   }
 
   /** Every share that has its place, written or not. */
@@ -224,7 +253,7 @@ export class Placement {
     this.#payTimer?.cancel();
     for (const desk of this.#desks) this.#cancel(desk);
     for (const [share, { server, upload }] of this.#grants) {
-      if (!this.#kept.has(share)) this.#options.abandoned.abort(server, upload, isDone);
+      if (!this.#kept.has(share)) this.#options.errands.abort(server, upload, isDone);
     }
   }
 
@@ -242,7 +271,7 @@ export class Placement {
     const offers = new Map<Desk, number[]>();
     const offer = (desk: Desk, share: number) => offers.set(desk, [...(offers.get(desk) ?? []), share]);
     const matched = maximumMatching(this.existing);
-    const vacant = this.#vacantDesks();
+    const vacant = new Set<Desk>(this.#vacantDesks());
     const homeless: number[] = [];
     // A share that is there already, but no gain as it stands, may move to a vacant server when all others have one.
     const wanted = [...this.#wanted.keys()];
@@ -250,17 +279,21 @@ export class Placement {
     for (const share of inOrder) {
       if (this.#grants.has(share) || matched.has(share)) continue;
       if (this.#isAskedFor(share, 'overdue')) continue;
-      const [desk] = vacant;
-      if (desk !== undefined && !this.#pay(share)) continue;
-      if (desk !== undefined) offer(vacant.shift()!, share);
-      else if (!this.#isPlaced(share) && !this.#isAskedFor(share, 'very late')) homeless.push(share);
+      const [desk] = [...vacant].filter(({ spoiled }) => !spoiled.has(share));
+      if (desk !== undefined) {
+        if (!this.#pay(share)) continue;
+        vacant.delete(desk);
+        offer(desk, share);
+      } else if (!this.#isPlaced(share) && !this.#isAskedFor(share, 'very late')) {
+        homeless.push(share);
+      }
     }
     for (const share of homeless) {
       if (!this.#wanted.get(share)!.doubleUp) continue;
       const load = (desk: Desk) => desk.granted.size + desk.has.size + (offers.get(desk)?.length ?? 0);
       const [desk] = this.#desks
         .filter((desk) => canTakeMore(desk) || offers.has(desk))
-        .filter((desk) => !desk.has.has(share))
+        .filter(({ has, spoiled }) => !has.has(share) && !spoiled.has(share))
         .sort((a, b) => load(a) - load(b));
       if (desk !== undefined && this.#pay(share)) offer(desk, share);
     }
@@ -301,11 +334,12 @@ export class Placement {
   }
 
   #ask(desk: Desk, shares: readonly number[]): void {
-    const { storageIndex, shareSizeBytes: allocatedSize } = this.#options;
+    const { storageIndex, shareSizeBytes: allocatedSize, lease } = this.#options;
     const question = this.#allocations.ask(desk.server, desk);
     const controller = new AbortController();
     desk.asking = { shares, question, controller };
-    const request = { storageIndex, shareNumbers: shares, allocatedSize, uploadSecret: desk.uploadSecret };
+    const { uploadSecret } = desk;
+    const request = { storageIndex, shareNumbers: shares, allocatedSize, uploadSecret, lease };
     const { overdue: onOverdue } = question;
     desk.server.allocate(request, { signal: controller.signal, onOverdue }).then(
       (result) => {
@@ -323,7 +357,7 @@ export class Placement {
         shut(desk, outcomeOf(error));
         // It may have done what it was asked all the same.
         for (const share of shares) {
-          this.#options.abandoned.abort(desk.server, this.#uploadOf(desk, share), true);
+          this.#options.errands.abort(desk.server, this.#uploadOf(desk, share), true);
         }
         this.#changed();
       },
@@ -331,7 +365,9 @@ export class Placement {
   }
 
   #take(desk: Desk, shares: readonly number[], { allocated, alreadyHave }: AllocateResult): void {
-    for (const share of alreadyHave) if (shares.includes(share)) desk.has.add(share);
+    for (const share of alreadyHave) {
+      if (shares.includes(share) && !desk.spoiled.has(share)) desk.has.add(share);
+    }
     for (const share of shares) {
       if (!allocated.includes(share)) {
         if (!alreadyHave.includes(share)) shut(desk, 'has no space for the share, or is busy with it');
@@ -340,12 +376,12 @@ export class Placement {
       const upload = this.#uploadOf(desk, share);
       const rival = this.#grants.get(share);
       if (rival !== undefined && !this.#isBetterThan(desk, rival)) {
-        this.#options.abandoned.abort(desk.server, upload, false);
+        this.#options.errands.abort(desk.server, upload, false);
         continue;
       }
       if (rival !== undefined) {
         this.#deskOf(rival.server).granted.delete(share);
-        this.#options.abandoned.abort(rival.server, rival.upload, false);
+        this.#options.errands.abort(rival.server, rival.upload, false);
       }
       desk.granted.add(share);
       this.#grants.set(share, { shareNumber: share, server: desk.server, upload });
@@ -366,7 +402,7 @@ export class Placement {
     asking.controller.abort(new Error('another server took the share'));
     for (const share of asking.shares) {
       if (desk.granted.has(share)) continue;
-      this.#options.abandoned.abort(desk.server, this.#uploadOf(desk, share), isLate);
+      this.#options.errands.abort(desk.server, this.#uploadOf(desk, share), isLate);
     }
   }
 
@@ -390,6 +426,8 @@ interface Desk {
   readonly granted: Set<number>;
   /** Shares that were there before. */
   readonly has: Set<number>;
+  /** Shares that it has, but damaged: it takes no other ones in their place, and they count for nothing. */
+  readonly spoiled: Set<number>;
   /** The question that it has not answered; one at a time. */
   asking:
     | {

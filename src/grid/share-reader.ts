@@ -3,26 +3,31 @@
 
 import { concatBytes } from '../base/bytes.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
-import type { ChkCapability } from '../tahoe/capability.ts';
+import type { ChkFile } from '../tahoe/capability.ts';
 import { FormatError } from '../tahoe/format-error.ts';
-import { HashNodeRun } from '../tahoe/merkle.ts';
+import { HASH_BYTES } from '../tahoe/hashes.ts';
+import { HashNodeRun, isWholeTree, nodeCount } from '../tahoe/merkle.ts';
 import type { Segmentation } from '../tahoe/segments.ts';
 import {
+  FRAMED_URI_EXTENSION_BYTES_MAX,
   parseShareChain,
   parseShareHeader,
   SHARE_HEADER_BYTES_MAX,
   type ShareLayout,
+  shareChainBytesMax,
   unframeUriExtension,
 } from '../tahoe/share-layout.ts';
-import { parseUriExtension, URI_EXTENSION_SIZE_BYTES_MAX } from '../tahoe/uri-extension.ts';
+import { parseUriExtension } from '../tahoe/uri-extension.ts';
 import { ChkDecoder } from './decode.ts';
 import { isAtLeast, type Lateness, type LateWatch } from './late-watch.ts';
 import type { ServerRecord } from './server-record.ts';
 
 /** What the readers of one file share. */
 export interface SharedFile {
-  readonly capability: ChkCapability;
+  readonly capability: ChkFile;
   readonly storageIndex: Uint8Array;
+  /** Looks at every copy of what all shares have alike, also where one that is valid is known. */
+  readonly isThorough?: boolean | undefined;
   /** Set by the first reader that has read a valid URI extension block. */
   decoder: ChkDecoder | undefined;
   /** Questions by kind; the subject is told how late the answer is. */
@@ -86,6 +91,22 @@ export class ShareReader {
       throw new CorruptShareError(`its block of segment ${segment} does not fit its hash`);
     }
     return block;
+  }
+
+  /**
+   * Checks what proving every block leaves unseen: the nodes of its hash trees that no proof needed. After the last
+   * {@link block} only. @throws CorruptShareError
+   */
+  verifyTrees(): void {
+    const { crypttextTree, blockTree } = this.#opened!;
+    const { segmentation, uriExtension, blockRoots } = this.#file.decoder!;
+    const leaves = segmentation.segmentCount;
+    if (!isWholeTree(leaves, blockRoots.get(this.shareNumber)!, blockTree)) {
+      throw new CorruptShareError('its block hash tree does not fit its root');
+    }
+    if (!isWholeTree(leaves, uriExtension.crypttextRootHash, crypttextTree)) {
+      throw new CorruptShareError('its crypttext hash tree does not fit the capability');
+    }
   }
 
   /** Proves the hash of an encrypted segment from this share's copy of the tree; false also while not open. */
@@ -158,16 +179,26 @@ export class ShareReader {
 
     const from = layout.crypttextTreeOffset;
     const to = layout.uriExtensionOffset + FRAMED_URI_EXTENSION_BYTES_MAX;
-    if (to - from > TREES_BYTES_MAX)
-      throw new CorruptShareError('its header claims impossibly large hash trees');
-    const tail = whole?.subarray(from) ?? (await this.#readLong(from, to - from, this.#file.treeReads, call));
+    const { treeReads } = this.#file;
+    if (whole === undefined && to - from > UNPROVEN_TREES_BYTES_MAX && this.#file.decoder === undefined) {
+      // Before so much is read for the word of a header, what the file really is.
+      const offset = layout.uriExtensionOffset;
+      const extension = await this.#read(offset, FRAMED_URI_EXTENSION_BYTES_MAX, treeReads, call);
+      this.#learnUriExtension(layout, extension);
+    }
+    if (this.#file.decoder !== undefined && to - from > this.#tailBytesMax(this.#file.decoder)) {
+      throw new CorruptShareError('its header claims larger hash trees than the file can have');
+    }
+    const tail = whole?.subarray(from) ?? (await this.#readLong(from, to - from, treeReads, call));
     const part = (begin: number, end: number) => tail.subarray(begin - from, end - from);
 
     this.#learnUriExtension(layout, part(layout.uriExtensionOffset, from + tail.length));
     const chain = corruptUnless(() =>
       parseShareChain(part(layout.shareChainOffset, layout.uriExtensionOffset), capability.total),
     );
-    if (!this.#file.decoder!.addShare(this.shareNumber, chain)) {
+    const decoder = this.#file.decoder!;
+    const isProven = !this.#file.isThorough || decoder.provesAlone(this.shareNumber, chain);
+    if (!isProven || !decoder.addShare(this.shareNumber, chain)) {
       throw new CorruptShareError('its share hash chain does not fit the capability');
     }
     return {
@@ -178,13 +209,20 @@ export class ShareReader {
     };
   }
 
+  /** From the crypttext tree to the end of a share, at most. */
+  #tailBytesMax({ segmentation }: ChkDecoder): number {
+    const treeBytes = nodeCount(segmentation.segmentCount) * HASH_BYTES;
+    return 2 * treeBytes + shareChainBytesMax(this.#file.capability.total) + FRAMED_URI_EXTENSION_BYTES_MAX;
+  }
+
   /** The first valid block is enough for all shares; it is the same in each. */
   #learnUriExtension({ version }: ShareLayout, bytes: Uint8Array): void {
     const file = this.#file;
-    if (file.decoder !== undefined) return;
+    if (file.decoder !== undefined && !file.isThorough) return;
     const extension = corruptUnless(() =>
       parseUriExtension(unframeUriExtension(bytes, version), file.capability),
     );
+    if (file.decoder !== undefined) return;
     file.decoder = new ChkDecoder(file.capability, extension);
     file.onDecoder();
   }
@@ -277,10 +315,8 @@ function corruptUnless<T>(parse: () => T): T {
 
 /** Shares up to about this size are read whole at once: a file of one segment of the default size is. */
 const WHOLE_SHARE_BYTES_MAX = 384 * 1024;
-/** A URI extension block and its length, which is 4 or 8 bytes. */
-const FRAMED_URI_EXTENSION_BYTES_MAX = 8 + URI_EXTENSION_SIZE_BYTES_MAX;
 const SHORT_READ_BYTES = 16 * 1024;
 /** Half of what one message carries. */
 const READ_BYTES_MAX = 8 * 1024 * 1024;
-/** Trees over 2^20 segments, which is a file of 1 TiB, are half as large. */
-const TREES_BYTES_MAX = 256 * 1024 * 1024;
+/** What is read on the word of an unproven header: the trees of 8192 segments, 8 GiB in segments of 1 MiB. */
+const UNPROVEN_TREES_BYTES_MAX = 2 * 1024 * 1024;

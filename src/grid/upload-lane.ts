@@ -4,10 +4,9 @@
 import { concatBytes } from '../base/bytes.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import { RpcError } from '../transport/error.ts';
 import { isAtLeast, type Lateness, type LateWatch, type Question } from './late-watch.ts';
 import type { Grant } from './placement.ts';
-import { retryDelayMs, TRIES_MAX } from './retry.ts';
+import { isWorthRepeating, retryDelayMs, TRIES_MAX } from './retry.ts';
 
 /** What a lane needs besides its share. */
 export interface LaneOptions {
@@ -193,11 +192,6 @@ function takeFrom(run: Run): Uint8Array {
   run.offset += sizeBytes;
   run.sizeBytes -= sizeBytes;
   return taken.length === 1 ? taken[0]! : concatBytes(taken);
-}
-
-/** A write is repeated where it may succeed a moment later at the same server; writing twice does no harm. */
-function isWorthRepeating(error: unknown): boolean {
-  return error instanceof RpcError && (error.code === 'OVERLOADED' || error.code === 'DEADLINE_EXCEEDED');
 }
 
 /** Smaller pieces wait for more: a round trip and an acknowledgement should carry something. */

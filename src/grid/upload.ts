@@ -1,5 +1,5 @@
-// Puts a file on the grid: key, placement, push, capability. Placement.ts finds the servers, upload-push.ts writes
-// the shares; here is the order of things, and that a cancelled or failed upload leaves nothing behind.
+// Puts a file on the grid: key, shipment, capability. Placement.ts finds the servers, upload-push.ts writes the shares,
+// shipment.ts has the order of these; here is what makes it an upload of a file, and how its failures are told.
 
 import { equalBytes } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
@@ -8,18 +8,18 @@ import type { RetryBudget } from '../base/retry-budget.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
 import { formatCapability, LITERAL_SIZE_BYTES_MAX } from '../tahoe/capability.ts';
 import { ConvergentKeyHasher, KEY_BYTES, storageIndexForKey } from '../tahoe/convergence.ts';
+import { leaseSecrets } from '../tahoe/lease-secrets.ts';
 import { permuteServers } from '../tahoe/permutation.ts';
 import { DEFAULT_SEGMENT_SIZE_BYTES, SHARES_MAX } from '../tahoe/segments.ts';
-import { Abandoned } from './abandoned.ts';
 import { convergentKeyOf, readLiteral } from './capability-of.ts';
 import { ChkEncoder } from './encode.ts';
 import { GridError, type GridErrorCode, type GridStage } from './error.ts';
 import { happiness } from './happiness.ts';
-import { Notice } from './notice.ts';
-import { Placement } from './placement.ts';
+import type { Placement } from './placement.ts';
+import { Shipment } from './shipment.ts';
 import { SourceError, type UploadSource } from './source.ts';
 import { interruptibleSource } from './source-interrupt.ts';
-import { Push, type Replacement, TooFewServersLeft } from './upload-push.ts';
+import { type Replacement, TooFewServersLeft } from './upload-push.ts';
 
 /** How to upload. */
 export interface UploadOptions {
@@ -39,6 +39,11 @@ export interface UploadOptions {
    * already are used. Without it the key is random.
    */
   readonly convergence?: Uint8Array | undefined;
+  /**
+   * The secret that the client's leases are derived from: with it each share gets a lease, also those that are there
+   * already. Without it the shares have none, and go when their server removes what nobody has leased.
+   */
+  readonly leaseSecret?: Uint8Array | undefined;
   /** Cancels the upload: it rejects with the signal's reason once the servers were told. */
   readonly signal?: AbortSignal | undefined;
   /** Waits for every server that is not lost, also when enough have finished and the others are late. */
@@ -105,7 +110,6 @@ class Upload {
   readonly #total: number;
   readonly #segmentSizeBytes: number;
   readonly #startedAtMs: number;
-  readonly #changed = new Notice();
   #placement: Placement | undefined;
   #stage: GridStage = 'preparing';
   #doneBytes = 0;
@@ -128,7 +132,7 @@ class Upload {
     this.#checkpoint();
     if (this.#source.sizeBytes <= LITERAL_SIZE_BYTES_MAX) return this.#literal();
 
-    const { convergence, signal, clock, random } = this.#options;
+    const { convergence, leaseSecret, signal, clock, random } = this.#options;
     const parameters = { needed: this.#needed, total: this.#total, segmentSizeBytes: this.#segmentSizeBytes };
     if (convergence !== undefined) this.#stage = 'hashing';
     const key =
@@ -138,75 +142,47 @@ class Upload {
     const encoder = new ChkEncoder({ ...parameters, key, sizeBytes: this.#source.sizeBytes });
     const storageIndex = storageIndexForKey(key);
 
-    const changed = this.#changed;
-    const abandoned = new Abandoned(clock);
-    const goal = { needed: this.#needed, happy: this.#happy };
-    const placement = new Placement({
-      servers: permuteServers(storageIndex, this.#servers),
-      storageIndex,
-      total: this.#total,
-      goal,
-      shareSizeBytes: encoder.shareSizeBytes,
-      clock,
-      random,
-      retries: this.#options.retries,
-      abandoned,
-      onChange: () => changed.give(),
-    });
-    this.#placement = placement;
     const { segmentSizeBytes } = encoder.segmentation;
     const keyAgain =
       convergence && new ConvergentKeyHasher(convergence, this.#needed, this.#total, segmentSizeBytes);
-    const push = new Push({
+    const shipment = new Shipment({
       source: this.#source,
       encoder,
-      placement,
-      goal,
+      servers: permuteServers(storageIndex, this.#servers),
+      storageIndex,
+      goal: { needed: this.#needed, happy: this.#happy },
       waitForAll: this.#options.waitForAll ?? false,
+      lease: leaseSecret && ((nodeId) => leaseSecrets(leaseSecret, storageIndex, nodeId)),
       clock,
       random,
-      changed,
-      checkpoint: () => this.#checkpoint(),
+      retries: this.#options.retries,
+      signal,
+      prepare: async (placement) => {
+        if (convergence !== undefined) await placement.lookForExisting(signal);
+      },
       onSegment: (plaintext) => keyAgain?.update(plaintext),
       onStage: (stage) => {
         // Two contents under one key would share its key stream, and give away what they differ in.
         if (stage === 'closing' && keyAgain && !equalBytes(keyAgain.digest(), key)) {
           throw this.#sourceChanged('the source gave other bytes than when its key was computed');
         }
-        this.#report(stage, this.#doneBytes);
+        this.#report(stage, stage === 'placing' ? 0 : this.#doneBytes);
       },
-      onProgress: (ackedBytes) => {
-        const allBytes = encoder.shareSizeBytes * Math.max(1, placement.grants.size);
-        const doneBytes = Math.floor(this.#source.sizeBytes * Math.min(1, ackedBytes / allBytes));
+      onProgress: (part) => {
+        const doneBytes = Math.floor(this.#source.sizeBytes * part);
         this.#report(this.#stage === 'closing' ? 'closing' : 'pushing', doneBytes);
       },
     });
-    const onAbort = () => changed.give();
-    signal?.addEventListener('abort', onAbort);
-    let isDone = false;
-    try {
-      await this.#place(placement, convergence !== undefined);
-      const file = await push.run();
-      isDone = true;
-      this.#report('closing', this.#source.sizeBytes);
-      const written = push.closed.map((lane) => lane.grant);
-      await push.close();
-      return {
-        capability: formatCapability(file.capability),
-        happiness: happiness([...placement.existing, ...written]),
-        placements: written.map(toSharePlacement).sort((a, b) => a.shareNumber - b.shareNumber),
-        alreadyThere: placement.existing.map(toSharePlacement),
-        replaced: push.replaced,
-      };
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
-      await push.close();
-      placement.close(isDone);
-      // A failed upload takes more care to be heard than one that is done.
-      await abandoned.settle(
-        isDone ? { suspectsMs: 50, othersMs: 500 } : { suspectsMs: 500, othersMs: 1000 },
-      );
-    }
+    this.#placement = shipment.placement;
+    const { file, written, existing, replaced } = await shipment.run();
+    this.#report('closing', this.#source.sizeBytes);
+    return {
+      capability: formatCapability(file.capabilityWith(key)),
+      happiness: happiness([...existing, ...written]),
+      placements: written.map(toSharePlacement),
+      alreadyThere: existing.map(toSharePlacement),
+      replaced,
+    };
   }
 
   /** What to tell the caller about something that was thrown inside. */
@@ -231,21 +207,6 @@ class Upload {
     const capability = formatCapability({ kind: 'lit', bytes: await readLiteral(this.#source) });
     this.#report('closing', this.#source.sizeBytes);
     return { capability, happiness: 0, placements: [], alreadyThere: [], replaced: [] };
-  }
-
-  async #place(placement: Placement, lookForExisting: boolean): Promise<void> {
-    this.#report('placing', 0);
-    if (lookForExisting) {
-      await placement.lookForExisting(this.#options.signal ?? new AbortController().signal);
-      this.#checkpoint();
-    }
-    placement.start();
-    while (placement.state === 'working') {
-      await this.#changed.next();
-      this.#checkpoint();
-    }
-    if (placement.state === 'stuck') throw new TooFewServersLeft();
-    placement.beginPush();
   }
 
   #checkpoint(): void {

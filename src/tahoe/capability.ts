@@ -37,6 +37,9 @@ export interface ChkVerifierCapability {
   readonly sizeBytes: number;
 }
 
+/** An immutable file on servers, for whoever may read it or may only check it. */
+export type ChkFile = ChkCapability | ChkVerifierCapability;
+
 export type Capability = LiteralCapability | ChkCapability | ChkVerifierCapability;
 
 /** Files up to this size are kept in the capability itself, on no server. */
@@ -106,12 +109,12 @@ export function formatCapability(capability: Capability): string {
 }
 
 /** The 16 bytes that servers know the file by. */
-export function storageIndexOf(capability: ChkCapability | ChkVerifierCapability): Uint8Array {
+export function storageIndexOf(capability: ChkFile): Uint8Array {
   return capability.kind === 'chk' ? storageIndexForKey(capability.key) : capability.storageIndex;
 }
 
 /** What may be given to somebody who checks or repairs the file but must not read it. */
-export function verifierOf(capability: ChkCapability): ChkVerifierCapability {
+export function verifierOf(capability: ChkFile): ChkVerifierCapability {
   const { uebHash, needed, total, sizeBytes } = capability;
   return {
     kind: 'chk-verifier',

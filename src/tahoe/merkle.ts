@@ -149,6 +149,18 @@ export class MerkleVerifier {
   }
 }
 
+/** Whether these are all nodes of a tree with this root, each the hash of those below it. */
+export function isWholeTree(leafCount: number, root: Uint8Array, nodes: HashNodes): boolean {
+  const top = nodes.get(0);
+  if (top === undefined || !equalBytes(top, root)) return false;
+  for (let node = rowWidth(leafCount) - 2; node >= 0; node--) {
+    const [hash, left, right] = [nodes.get(node), nodes.get(2 * node + 1), nodes.get(2 * node + 2)];
+    if (hash === undefined || left?.length !== HASH_BYTES || right?.length !== HASH_BYTES) return false;
+    if (!equalBytes(hash, parentHash(left, right))) return false;
+  }
+  return true;
+}
+
 /** Leaves of the lowest row, padding counted: the power of two at or above `leafCount`. */
 function rowWidth(leafCount: number): number {
   if (!Number.isSafeInteger(leafCount) || leafCount < 1)

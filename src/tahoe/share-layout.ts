@@ -105,6 +105,11 @@ export function encodeShareChain(nodes: Iterable<readonly [number, Uint8Array]>)
   return bytes;
 }
 
+/** Longest share hash chain of a file with so many shares: every node of the tree. */
+export function shareChainBytesMax(total: number): number {
+  return nodeCount(total) * CHAIN_ENTRY_BYTES;
+}
+
 /**
  * Reads a share hash chain, keeping its order. The hashes (views of `bytes`) are not trusted yet.
  * @param total shares of the file; nodes that its tree does not have are refused.
@@ -112,7 +117,7 @@ export function encodeShareChain(nodes: Iterable<readonly [number, Uint8Array]>)
  */
 export function parseShareChain(bytes: Uint8Array, total: number): Map<number, Uint8Array> {
   const nodesMax = nodeCount(total);
-  if (bytes.length % CHAIN_ENTRY_BYTES !== 0 || bytes.length > nodesMax * CHAIN_ENTRY_BYTES) {
+  if (bytes.length % CHAIN_ENTRY_BYTES !== 0 || bytes.length > shareChainBytesMax(total)) {
     throw badChain(`it has ${bytes.length} bytes`);
   }
   const nodes = new Map<number, Uint8Array>();

@@ -20,6 +20,11 @@ export interface UriExtension {
   readonly shareRootHash: Uint8Array;
 }
 
+/** A block that was read, and what it looks like: a share made later has to hold the same bytes. */
+export interface ReadUriExtension extends UriExtension {
+  readonly bytes: Uint8Array;
+}
+
 /** Longest block that is read; real ones have about 320 bytes. */
 export const URI_EXTENSION_SIZE_BYTES_MAX = 4096;
 
@@ -48,7 +53,7 @@ export function uriExtensionHash(bytes: Uint8Array): Uint8Array {
 export function parseUriExtension(
   bytes: Uint8Array,
   capability: Pick<ChkCapability | ChkVerifierCapability, 'uebHash' | 'needed' | 'total' | 'sizeBytes'>,
-): UriExtension {
+): ReadUriExtension {
   if (bytes.length > URI_EXTENSION_SIZE_BYTES_MAX) throw bad(`it is ${bytes.length} bytes long`);
   if (!equalBytes(uriExtensionHash(bytes), capability.uebHash)) {
     throw bad('its hash is not the one in the capability');
@@ -60,7 +65,8 @@ export function parseUriExtension(
     throw bad(`segment_size is ${segmentSizeBytes}, with ${needed} needed shares`);
   }
   if (sizeBytes / segmentSizeBytes > SEGMENTS_MAX) throw bad(`segment_size is only ${segmentSizeBytes}`);
-  const extension: UriExtension = {
+  const extension: ReadUriExtension = {
+    bytes: new Uint8Array(bytes), // a copy, also of a Buffer
     segmentation: new Segmentation(sizeBytes, needed, segmentSizeBytes),
     total,
     crypttextHash: fields.has('crypttext_hash') ? hashField(fields, 'crypttext_hash') : undefined,

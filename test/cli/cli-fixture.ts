@@ -81,7 +81,7 @@ export function spawnCli(
   const { env = {}, ipc = false, atEnd = onTestFinished } = options;
   const child = spawn(process.execPath, ['--import', 'tsx', MAIN_FILE, ...args], {
     cwd: ROOT,
-    env: { ...process.env, ...env },
+    env: { ...process.env, HOME: '/nonexistent', ...env },
     stdio: ['pipe', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])],
   });
   atEnd(() => killed(child));

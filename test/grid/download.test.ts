@@ -381,7 +381,7 @@ describe('corruption', () => {
     }
     servers[0]!.latencyMs = () => 1;
     await timed(grid, capability, file);
-    expect(servers[0]!.asked.filter(({ sizeBytes }) => sizeBytes > 1000)).toEqual([]);
+    expect(servers[0]!.asked.filter(({ sizeBytes }) => sizeBytes > 5000)).toEqual([]);
   });
 });
 

@@ -45,6 +45,7 @@ export class MemoryServer implements StorageServer {
   readonly permutationSeed: Uint8Array;
   readonly shares: Map<number, Uint8Array> = new Map();
   readonly unfinished: Map<number, Unfinished> = new Map();
+  readonly nodeId: Uint8Array;
   readonly asked: Asked[] = [];
   readonly leases: LeaseSecrets[] = [];
   readonly advice: { readonly shareNumber: number; readonly reason: string }[] = [];
@@ -73,6 +74,7 @@ export class MemoryServer implements StorageServer {
   constructor(name: string, clock: Clock) {
     this.name = name;
     this.permutationSeed = Buffer.from(name);
+    this.nodeId = createHash('sha1').update(name).digest();
     this.#clock = clock;
   }
 
@@ -172,7 +174,7 @@ export class MemoryServer implements StorageServer {
 
   addLease(_storageIndex: Uint8Array, lease: LeaseSecretsFor, options?: OperationOptions): Promise<void> {
     return this.#answer('addLease', undefined, 0, options, () => {
-      this.leases.push(lease(createHash('sha1').update(this.name).digest()));
+      this.leases.push(lease(this.nodeId));
     });
   }
 

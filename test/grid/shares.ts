@@ -13,7 +13,7 @@ import {
   type ShareLayout,
   unframeUriExtension,
 } from '../../src/tahoe/share-layout.ts';
-import { parseUriExtension, type UriExtension } from '../../src/tahoe/uri-extension.ts';
+import { parseUriExtension, type ReadUriExtension } from '../../src/tahoe/uri-extension.ts';
 
 /** `length` bytes: the seed over and over. */
 export function sample(length: number, seed: Uint8Array): Uint8Array {
@@ -27,7 +27,7 @@ export function sha256Hex(bytes: Uint8Array): string {
 /** A file's capability and all of its shares, encoded segment by segment. */
 export function encodeFile(
   plaintext: Uint8Array,
-  options: Omit<ChkEncoderOptions, 'sizeBytes'>,
+  options: Omit<ChkEncoderOptions, 'sizeBytes' | 'key'> & { readonly key: Uint8Array },
 ): { encoder: ChkEncoder; capability: ChkCapability; shares: Uint8Array[] } {
   const encoder = new ChkEncoder({ ...options, sizeBytes: plaintext.length });
   const shares = Array.from({ length: options.total }, () => new Uint8Array(encoder.shareSizeBytes));
@@ -40,7 +40,7 @@ export function encodeFile(
     bytes.set(encodeShareHeader(encoder.layout), 0);
     bytes.set(encoded.tail(share).bytes, encoded.tail(share).offset);
   }
-  return { encoder, capability: encoded.capability, shares };
+  return { encoder, capability: encoded.capabilityWith(options.key), shares };
 }
 
 /** A segment of the plaintext, as the encoder wants it. */
@@ -53,7 +53,7 @@ export function segmentOf(plaintext: Uint8Array, { segmentation }: ChkEncoder, s
 export interface OpenedShare {
   readonly layout: ShareLayout;
   readonly uriExtensionBytes: Uint8Array;
-  readonly uriExtension: UriExtension;
+  readonly uriExtension: ReadUriExtension;
   readonly chain: Map<number, Uint8Array>;
   readonly crypttextTree: HashNodeRun;
   readonly blockTree: HashNodeRun;
