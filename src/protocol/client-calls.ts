@@ -83,6 +83,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
 
   onCallTimer(call: ClientCall, nowMs: number): void {
     const { request } = call;
+    call.timerEntry = undefined;
     if (request.deadlineAtMs <= nowMs) {
       this.#recordAtLeast(call, nowMs);
       // P-40

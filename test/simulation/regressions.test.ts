@@ -123,3 +123,24 @@ describe('seeds 3692 and 2015', () => {
     await clock.runUntil(Promise.all([client.close(), server.close()]));
   });
 });
+
+describe('seed 172', () => {
+  test('P-40: a call that waited until it could be repeated has its deadline still', async () => {
+    const { clock, network, server, client, peer } = setUp();
+    server.handle('hang', () => new Promise(() => {}), { early: 'safe' });
+    // More than may be repeated at once.
+    const calls = Array.from({ length: 14 }, () =>
+      peer.call('hang', 0, { idempotent: true, deadline: 8000 }),
+    );
+    const ends = Promise.allSettled(calls);
+    await clock.run({ forMs: 100 });
+    network.crash(SERVER);
+    const again = openSimTransport({ network, host: SERVER, port: 1, random: new SeededRandom('again') });
+    again.handle('hang', () => new Promise(() => {}), { early: 'safe' });
+    const outcomes = await clock.runUntil(ends, 8100);
+    const codes = outcomes.map((end) => (end.status === 'rejected' ? end.reason.code : 'answered'));
+    expect(new Set(codes)).toEqual(new Set(['DEADLINE_EXCEEDED']));
+    expect(again.stats.requestsRun).toBe(14);
+    await clock.runUntil(Promise.all([client.close(), again.close(), server.close()]));
+  });
+});
