@@ -62,7 +62,7 @@ export async function loadGrid(flag: string | undefined, env: CliEnv): Promise<G
  */
 export function parseGrid(text: string, path: string): Grid {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   const [syntaxError] = document.errors;
   if (syntaxError !== undefined) {
     const { line, col } = lines.linePos(syntaxError.pos[0]);
