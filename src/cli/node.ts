@@ -1,14 +1,17 @@
-// `nevermind node`: one storage server on a folder of this machine, reachable through a transport. Standard
-// output carries its address, one line, and nothing else.
+// `nevermind node`: one storage server on a folder of this machine, reachable through a transport and, if wanted, over
+// Tahoe-LAFS's HTTP protocol too. Standard output carries its addresses, a line each, and nothing else.
 
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { HttpsFacade } from '../gbs/https-facade.ts';
 import { DiskStorageServer } from '../storage/disk-server.ts';
 import { serveStorage } from '../storage/rpc-methods.ts';
+import type { StorageServer } from '../storage/storage-server.ts';
 import { EXIT } from './exit-codes.ts';
 import { CliError, fileProblem, isErrnoException } from './failure.ts';
 import { lockFolder } from './folder-lock.ts';
+import { openHttpService } from './http-service.ts';
 import { type CliIo, writeFully } from './io.ts';
 import { openTransport, type TransportKind } from './network.ts';
 import { openTrace } from './trace.ts';
@@ -21,6 +24,8 @@ export interface NodeOptions {
   readonly port?: number | undefined;
   readonly host?: string | undefined;
   readonly trace?: string | undefined;
+  /** The port for clients of Tahoe-LAFS; 0 is any free one, without it there is none. */
+  readonly http?: number | undefined;
 }
 
 /** Serves until a signal asks it to stop; to stop when asked is a success. */
@@ -42,11 +47,21 @@ export function node(io: CliIo, options: NodeOptions): Promise<number> {
       unixSeconds: () => Date.now() / 1000,
     });
     serveStorage(transport, server);
+    await using http = await openHttp(options, server);
     progress.stop();
-    await writeFully(io.stdout, `${transport.address}\n`);
+    const addresses = [transport.address, ...(http === undefined ? [] : [http.address])];
+    await writeFully(io.stdout, `${addresses.join('\n')}\n`);
     if (!stop.aborted) await once(stop, 'abort');
     return { summary: {} };
   });
+}
+
+async function openHttp(
+  { dir, http, host = LOOPBACK }: NodeOptions,
+  server: StorageServer,
+): Promise<HttpsFacade | undefined> {
+  if (http === undefined) return undefined;
+  return openHttpService({ dir, server, host, port: http });
 }
 
 /** Aborts when the parent that started this process with an IPC channel is gone, however it went. */
@@ -81,3 +96,5 @@ function folderError(error: unknown, folder: string): unknown {
     cause: error,
   });
 }
+
+const LOOPBACK = '127.0.0.1';

@@ -49,6 +49,7 @@ function grammar(io: CliIo, finish: Finish): Command {
   addLookAfter(program, io, finish);
   addCap(program, io, finish);
   addNode(program, io, finish);
+  addGateway(program, io, finish);
   addDemo(program, io, finish);
   return program;
 }
@@ -145,9 +146,31 @@ function addNode(program: Command, io: CliIo, finish: Finish): void {
         .default(0),
     )
     .option('--host <address>', 'local address to listen on', '127.0.0.1')
+    .addOption(
+      new Option(
+        '--http <port>',
+        'serve clients of Tahoe-LAFS as well, on this TCP port; prints a second address, pb://…, which is a secret',
+      ).argParser(count(0, 65_535)),
+    )
     .addOption(transportOption())
     .addOption(traceOption())
     .action(async (options) => finish(await (await import('./node.ts')).node(io, options)));
+}
+
+function addGateway(program: Command, io: CliIo, finish: Finish): void {
+  program
+    .command('gateway')
+    .description('let clients reach a Tahoe-LAFS storage server as if it were a node; prints its address')
+    .requiredOption('--server <address>', 'pb://KEY@HOST:PORT/SECRET#v=1, as the server announces itself')
+    .addOption(
+      new Option('--port <port>', 'UDP or TCP port; 0 is any free one')
+        .argParser(count(0, 65_535))
+        .default(0),
+    )
+    .option('--host <address>', 'local address to listen on', '127.0.0.1')
+    .addOption(transportOption())
+    .addOption(traceOption())
+    .action(async (options) => finish(await (await import('./gateway.ts')).gateway(io, options)));
 }
 
 function addDemo(program: Command, io: CliIo, finish: Finish): void {
