@@ -12,8 +12,8 @@ import { SeededRandom } from '../src/sim/random.ts';
 import { openSimTransport } from '../src/sim/transport.ts';
 import { openLossyLink, whyNoLink } from './lossy-link.ts';
 import { quantile, saveSummary, thisMachine } from './machine.ts';
-import type { OpenLoop, OpenLoopResult } from './peers/open-loop.ts';
-import { runClient, startServer } from './peers/server-process.ts';
+import type { OpenLoopResult } from './peers/open-loop.ts';
+import { startClient, startServer } from './peers/server-process.ts';
 import { SYSTEMS, systemNamed } from './peers/systems.ts';
 
 const { values: options } = parseArgs({
@@ -123,12 +123,10 @@ async function onTheLink(): Promise<void> {
       // A link each, so that none inherits what another one has left in its queue.
       await using link = await openLossyLink({ delayMs: ONE_WAY_MS, lossPercent });
       await using server = await startServer(name, link.b.address, link.b);
-      const load: OpenLoop = {
-        callsPerSecond: CALLS_PER_SECOND,
-        seconds: Number(options.seconds ?? 15),
-        bodyBytes: BODY_BYTES,
-      };
-      add(name, lossPercent, await runClient(name, server.address, load, link.a));
+      await using client = startClient(name, server.address, link.a);
+      const seconds = Number(options.seconds ?? 15);
+      const load = { callsPerSecond: CALLS_PER_SECOND, seconds, bodyBytes: BODY_BYTES };
+      add(name, lossPercent, (await client.ask({ type: 'open loop', ...load })) as OpenLoopResult);
     }
   }
 }

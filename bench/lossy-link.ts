@@ -31,6 +31,8 @@ export interface LinkEnd {
 export interface LossyLink extends AsyncDisposable {
   readonly a: LinkEnd;
   readonly b: LinkEnd;
+  /** From now on nothing passes in either direction, and nobody is told. */
+  cut(): Promise<void>;
 }
 
 /** Why there can be no such link here, in words; `undefined` when there can. */
@@ -53,11 +55,7 @@ export async function openLossyLink(options: LossyLinkOptions): Promise<LossyLin
   const daemons: ChildProcess[] = [];
   const namespaces: string[] = [];
   const dispose = async () => {
-    for (const daemon of daemons) {
-      if (daemon.exitCode !== null || daemon.signalCode !== null) continue;
-      daemon.kill('SIGTERM');
-      await once(daemon, 'exit');
-    }
+    for (const daemon of daemons) await stop(daemon);
     for (const namespace of namespaces) await run('ip', ['netns', 'del', namespace]);
     await rm(folder, { recursive: true, force: true });
   };
@@ -96,9 +94,10 @@ export async function openLossyLink(options: LossyLinkOptions): Promise<LossyLin
     ];
     if (bandwidthBytesPerS !== undefined) wire.push('-b', `${bandwidthBytesPerS}`);
     if (queueBytes !== undefined) wire.push('-c', `${queueBytes}`);
-    daemons.push(daemon('wirefilter', wire));
+    const filter = daemon('wirefilter', wire);
+    daemons.push(filter);
     await reached(a, b.address);
-    return { a, b, [Symbol.asyncDispose]: dispose };
+    return { a, b, cut: () => stop(filter), [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;
@@ -108,6 +107,12 @@ export async function openLossyLink(options: LossyLinkOptions): Promise<LossyLin
 /** Both read commands from their standard input, and end with it: the pipe stays open. */
 function daemon(command: string, args: readonly string[]): ChildProcess {
   return spawn(command, args, { stdio: ['pipe', 'ignore', 'ignore'] });
+}
+
+async function stop(daemon: ChildProcess): Promise<void> {
+  if (daemon.exitCode !== null || daemon.signalCode !== null) return;
+  daemon.kill('SIGTERM');
+  await once(daemon, 'exit');
 }
 
 async function appears(path: string): Promise<void> {

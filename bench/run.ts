@@ -7,6 +7,7 @@ const SUITES: Readonly<Record<string, string>> = {
   erasure: 'the erasure code, and encoding for upload',
   latency: 'calls at a steady rate while datagrams are lost: simulated, or (bench:net, root) on a link',
   'large-file': 'a file larger than memory, up and down',
+  silence: 'a peer vanishes with 102 calls outstanding (bench:net, root)',
   observability: 'what it costs to be observed',
 };
 

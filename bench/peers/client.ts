@@ -1,14 +1,34 @@
-// One system's client as a process of its own, where the suite runs it in a namespace: `client.ts NAME ADDRESS`, forked. It
-// gets an {@link OpenLoop} and answers with its result.
+// One system's client as a process of its own, where a suite runs it in a namespace: `client.ts NAME ADDRESS`, forked. It gets
+// orders and answers each with what came of it.
 
 import { type OpenLoop, openLoop } from './open-loop.ts';
+import { type Outlast, outlast } from './outlast.ts';
+import type { EchoClient } from './system.ts';
 import { systemNamed } from './systems.ts';
 
+/** What a client can be told to do; `warm up` makes a few calls, one after another. */
+export type ClientOrder =
+  | { readonly type: 'warm up'; readonly calls: number }
+  | ({ readonly type: 'open loop' } & OpenLoop)
+  | ({ readonly type: 'outlast' } & Outlast);
+
 const [name, address] = process.argv.slice(2) as [string, string];
+const client = systemNamed(name).connect(address);
 process.on('disconnect', () => process.exit());
-process.on('message', (load: OpenLoop) => {
-  void systemNamed(name)
-    .connect(address)
-    .then((client) => openLoop(client, load))
-    .then((result) => process.send!(result));
+process.on('message', (order: ClientOrder) => {
+  void client.then((one) => obey(one, order)).then((result) => process.send!(result));
 });
+
+async function obey(one: EchoClient, order: ClientOrder): Promise<unknown> {
+  switch (order.type) {
+    case 'warm up':
+      for (let i = 0; i < order.calls; i++) await one.echo(Buffer.alloc(64));
+      return 'warm';
+    case 'open loop':
+      return openLoop(one, order);
+    case 'outlast':
+      return outlast(one, order);
+    default:
+      return order satisfies never;
+  }
+}

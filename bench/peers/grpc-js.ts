@@ -23,8 +23,7 @@ const ECHO: MethodDefinition<Buffer, Buffer> = {
   responseDeserialize: asItIs,
 };
 
-/** Makes a client's channel with the options given; the suites about silence vary them. */
-export function grpcWith(name: string, channelOptions: Record<string, number>): System {
+function grpcWith(name: string, channelOptions: Record<string, number>): System {
   return {
     name,
     bodyBytesMax: 4 * 1024 * 1024,
@@ -61,3 +60,9 @@ export function grpcWith(name: string, channelOptions: Record<string, number>): 
 }
 
 export const grpcJs: System = grpcWith('grpc-js', {});
+
+/** With pings, as gRPC's guide to keep-alive shows them: after 10 s without a word, and 5 s for the answer. */
+export const grpcJsKeepAlive: System = grpcWith('grpc-js with keep-alive', {
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+});

@@ -5,7 +5,7 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { LinkEnd } from '../lossy-link.ts';
-import type { OpenLoop, OpenLoopResult } from './open-loop.ts';
+import type { ClientOrder } from './client.ts';
 import type { ServerMessage } from './server.ts';
 
 /** A running server. */
@@ -31,20 +31,22 @@ export async function startServer(system: string, host = '127.0.0.1', end?: Link
   };
 }
 
-/** Makes calls from a client process at one end of a link. */
-export async function runClient(
-  system: string,
-  address: string,
-  load: OpenLoop,
-  end: LinkEnd,
-): Promise<OpenLoopResult> {
+/** A client process at one end of a link, which does what it is told. */
+export interface ClientProcess extends AsyncDisposable {
+  /** Sends `order` and waits for what the client says to it. */
+  ask(order: ClientOrder): Promise<unknown>;
+}
+
+/** Starts a client at one end of a link; it connects when it gets its first order. */
+export function startClient(system: string, address: string, end: LinkEnd): ClientProcess {
   const child = start('client.ts', [system, address], end);
-  try {
-    child.send(load);
-    return (await next(child)) as OpenLoopResult;
-  } finally {
-    await stop(child);
-  }
+  return {
+    ask(order) {
+      child.send(order);
+      return next(child);
+    },
+    [Symbol.asyncDispose]: () => stop(child),
+  };
 }
 
 function start(file: string, args: readonly string[], end: LinkEnd | undefined): ChildProcess {
