@@ -70,9 +70,18 @@ export interface TimeLimitBasis {
   readonly rttVarianceMs: number;
 }
 
+/**
+ * What is known of why a peer is silent. `refused`: its machine says that nobody listens at its port. `frozen`: its
+ * machine answers, and the process at the port says nothing. `vanished`: its machine does not answer either: it is gone,
+ * or the way to it, or a firewall is in between. `no answer`: its machine could not be asked.
+ */
+export type SilenceReason = 'refused' | 'frozen' | 'vanished' | 'no answer';
+
 /** What was known of the peer at the moment when the call failed. */
 export interface PeerReport {
   readonly health: 'unknown' | 'live' | 'suspect' | 'silent';
+  /** With `silent`. */
+  readonly silence?: SilenceReason;
   /** Since the last packet from it; left out when none has ever come. */
   readonly sinceHeardMs?: number;
   /** Probes, or first datagrams, in a row that it has not answered; and how many of them make it silent. */

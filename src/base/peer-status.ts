@@ -1,6 +1,7 @@
 // What is known of peers at a moment, as plain data for status pages and metrics. It lives here because the protocols
 // make it, and the transports show it. Times in milliseconds, sizes in bytes.
 
+import type { SilenceReason } from './call-report.ts';
 import type { ResponseTimeRow } from './response-times.ts';
 
 /** The way to a peer; only protocols that do their own recovery know it. */
@@ -36,6 +37,7 @@ export interface PeerStatus<Address = string> {
 /** A peer that answers nothing. Calls to it fail at once; it is asked now and then whether it is back. */
 export interface SilentPeerStatus<Address = string> {
   readonly address: Address;
+  readonly why: SilenceReason;
   readonly silentForMs: number;
   /** 0 when the question waits to be sent. */
   readonly nextProbeInMs: number;

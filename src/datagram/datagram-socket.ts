@@ -26,6 +26,11 @@ export interface DatagramSocket {
    * comes to `onSendError`. An answer of any other kind, or none, says nothing.
    */
   askWhetherOpen?(to: SocketAddress): void;
+  /**
+   * Asks whether the machine at an address lives, where that can be asked, at ports where nobody listens. `onAlive` is
+   * called at most once, within a second, or not at all; a machine that was asked a moment ago may not be asked again.
+   */
+  askMachine?(at: SocketAddress, onAlive: () => void): void;
   /** Bytes accepted by `send` that the operating system has not taken yet. */
   readonly queuedBytes: number;
   /** Called when the operating system has taken a datagram; set by the driver. */

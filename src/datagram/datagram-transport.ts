@@ -271,7 +271,7 @@ export class DatagramTransport implements Transport {
         this.#tellHealth(event.address, 'live');
         break;
       case 'peer-suspect':
-        this.#socket.askWhetherOpen?.(event.address);
+        this.#askAbout(event.address);
         this.#tellHealth(event.address, 'suspect');
         break;
       case 'peer-silent':
@@ -299,6 +299,14 @@ export class DatagramTransport implements Transport {
   #tell(event: TransportEvent): void {
     this.#listeners.tell(event);
     publishHealth(event, this.address);
+  }
+
+  /** Asked at the first doubt: when the peer counts as silent, the verdict is there, and nothing waits for it. */
+  #askAbout(address: SocketAddress): void {
+    this.#socket.askWhetherOpen?.(address);
+    if (this.#socket.askMachine === undefined) return;
+    this.#endpoint.onMachineAsked(address);
+    this.#socket.askMachine(address, () => this.#endpoint.onMachineAnswered(address));
   }
 
   #tellHealth(address: SocketAddress, health: 'live' | 'suspect'): void {

@@ -2,12 +2,12 @@
 // hot path go to the inner socket, because recv() and `for await` lose what arrives between two calls
 // (spec/decisions/0003-dgram-as-promised.md).
 
-import { createSocket } from 'node:dgram';
 import dns from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised';
 import { bindError } from '../transport/bind-error.ts';
 import { RpcError } from '../transport/error.ts';
+import { PortProbes } from '../transport/port-probes.ts';
 import type { DatagramSocket, SocketAddress } from './datagram-socket.ts';
 
 /** Asked of the operating system for each direction; it may give less. 208 KiB, a common default, lost 408 of 500
@@ -70,10 +70,6 @@ export async function resolveHost(host: string, family: 0 | 4 | 6): Promise<stri
   }
 }
 
-/** How long {@link UdpSocket.askWhetherOpen} listens for an answer, and how many such questions at once. */
-const ASK_MS = 1000;
-const MAX_ASKING = 64;
-
 /** How a socket for both IP versions writes an IPv4 address (RFC 4291, 2.5.5.2). */
 const IPV4_MAPPED = '::ffff:';
 
@@ -85,8 +81,7 @@ export class UdpSocket implements DatagramSocket {
   onSendError: (to: SocketAddress, code: string, sizeBytes: number) => void = () => {};
   onTaken: () => void = () => {};
   readonly #socket: SocketAsPromised;
-  /** Questions under way, by address: each frees its socket. */
-  readonly #asking = new Map<string, () => void>();
+  readonly #probes = new PortProbes();
   #closed = false;
 
   constructor(socket: SocketAsPromised, local: SocketAddress) {
@@ -112,31 +107,12 @@ export class UdpSocket implements DatagramSocket {
     return isLoopback(to.host) ? LOOPBACK_DATAGRAM_BYTES : ETHERNET_DATAGRAM_BYTES;
   }
 
-  /**
-   * Only a connected socket is told of ICMP's "port unreachable". It sends an empty datagram, which nobody
-   * answers, and waits for a second.
-   */
   askWhetherOpen(to: SocketAddress): void {
-    const key = `${to.host} ${to.port}`;
-    if (this.#closed || this.#asking.has(key) || this.#asking.size >= MAX_ASKING) return;
-    const asking = createSocket(to.host.includes(':') ? 'udp6' : 'udp4');
-    const stop = (): void => {
-      clearTimeout(timer);
-      if (this.#asking.delete(key)) asking.close();
-    };
-    const timer = setTimeout(stop, ASK_MS);
-    timer.unref();
-    this.#asking.set(key, stop);
-    asking.on('error', (error: NodeJS.ErrnoException) => {
-      stop();
-      if (!this.#closed && error.code === 'ECONNREFUSED') this.onSendError(to, 'ECONNREFUSED', 0);
-    });
-    // The types hide it: where connecting fails, the callback gets the error and nothing is emitted.
-    const onConnect = (error?: unknown): void => {
-      if (error) stop();
-      else if (this.#asking.has(key)) asking.send(new Uint8Array(0));
-    };
-    asking.connect(to.port, to.host, onConnect);
+    this.#probes.ask(to, () => this.onSendError(to, 'ECONNREFUSED', 0));
+  }
+
+  askMachine(at: SocketAddress, onAlive: () => void): void {
+    this.#probes.askMachine(at, onAlive);
   }
 
   get queuedBytes(): number {
@@ -155,7 +131,7 @@ export class UdpSocket implements DatagramSocket {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const stop of this.#asking.values()) stop();
+    this.#probes.close();
     await this.#socket.close();
   }
 }

@@ -94,10 +94,11 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   /** What explains a call that fails now. */
   report(nowMs: number): PeerReport {
     const { rtt, lossRate } = this.path;
-    const { lastHeardAtMs, state } = this.health;
+    const { lastHeardAtMs, state, why } = this.health;
     const { unansweredProbes, probesToSilence } = this.#evidence;
     return {
       health: state,
+      ...(state === 'silent' && { silence: why }),
       ...(lastHeardAtMs !== undefined && { sinceHeardMs: nowMs - lastHeardAtMs }),
       unansweredProbes,
       probesToSilence,
@@ -270,17 +271,14 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   }
 
   /** All outstanding calls fail in this turn, with one event. */
-  #declareSilent(why: 'no answer' | 'refused', nowMs: number): void {
-    this.health.declareSilent(nowMs, this.#context.jitter());
+  #declareSilent(refused: boolean, nowMs: number): void {
+    this.health.declareSilent(nowMs, this.#context.jitter(), refused);
     this.#context.stats.peersSilent++;
     // P-93
-    const failedCalls = this.calls.failAll(
-      why === 'refused' ? 'PEER_UNREACHABLE' : 'PEER_SILENT',
-      false,
-      nowMs,
-    );
+    const failedCalls = this.calls.failAll(refused ? 'PEER_UNREACHABLE' : 'PEER_SILENT', false, nowMs);
     this.#handshakes.end();
     this.#link?.quiet();
+    const { why } = this.health;
     this.#context.emit({ type: 'peer-silent', address: this.address, why, failedCalls });
   }
 
@@ -292,7 +290,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     switch (code) {
       case 'ECONNREFUSED':
         // P-98: worth believing only while the peer itself says nothing: anybody could have sent it.
-        if (this.health.state === 'suspect') this.#declareSilent('refused', nowMs);
+        if (this.health.state === 'suspect') this.#declareSilent(true, nowMs);
         break;
       case 'EMSGSIZE':
         this.path.mtu.onTooLong(sizeBytes, nowMs);
@@ -354,7 +352,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     }
     switch (this.health.onTimer(nowMs, this.#evidence)) {
       case 'declare-silent':
-        this.#declareSilent('no answer', nowMs);
+        this.#declareSilent(false, nowMs);
         break;
       case 'suspected':
         this.#context.emit({ type: 'peer-suspect', address: this.address });

@@ -1,7 +1,7 @@
 // The sans-IO endpoint: datagrams, commands and the current time go in; datagrams, events and the next wake-up
 // time come out. It opens no socket, starts no timer, reads no clock and draws no random number of its own.
 //
-// Inputs: receive, onTimer, onSendError. Commands: call, cancel, answer, registerMethod, close. Getters: health,
+// Inputs: receive, onTimer, onSendError, onMachineAsked, onMachineAnswered. Commands: call, cancel, answer, registerMethod, close. Getters: health,
 // overdueAfterMs, stats, gauges. After each input or command the driver drains pollEvent, sends what pollTransmit
 // gives, and arms one timer for timerAtMs.
 
@@ -317,6 +317,16 @@ export class Endpoint {
     for (const peer of this.#callingClients.all()) {
       if (sameAddress(peer.path.address, to)) peer.path.mtu.onTooLong(sizeBytes, nowMs);
     }
+  }
+
+  /** The machine of a suspect peer is being asked whether it lives. */
+  onMachineAsked(of: PathAddress): void {
+    this.#calledPeers.get(of)?.health.onMachineAsked();
+  }
+
+  /** It lives: if the peer stays silent, it is the process that says nothing. */
+  onMachineAnswered(of: PathAddress): void {
+    this.#calledPeers.get(of)?.health.onMachineAnswered();
   }
 
   // ---- commands

@@ -1,6 +1,6 @@
 // What an endpoint tells its driver, and what it counts.
 
-import type { CallReport } from '../base/call-report.ts';
+import type { CallReport, SilenceReason } from '../base/call-report.ts';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 import type { PathAddress } from './path.ts';
 
@@ -39,12 +39,12 @@ export type EndpointEvent =
     }
   /** It was not known to be there, or doubted, and has sent something. */
   | { readonly type: 'peer-live'; readonly address: PathAddress }
-  /** A probe timeout has passed: perhaps the operating system knows whether anybody listens there. */
+  /** A probe timeout has passed: perhaps the operating systems know whether anybody listens there. */
   | { readonly type: 'peer-suspect'; readonly address: PathAddress }
   | {
       readonly type: 'peer-silent';
       readonly address: PathAddress;
-      readonly why: 'no answer' | 'refused';
+      readonly why: SilenceReason;
       readonly failedCalls: number;
     }
   | { readonly type: 'peer-back'; readonly address: PathAddress; readonly silentMs: number };

@@ -4,6 +4,7 @@
 //
 //   unknown ──► live ◄──► suspect ──► silent ──► live        (any packet from the peer makes it live)
 
+import type { SilenceReason } from '../base/call-report.ts';
 import type { ProtocolConfig } from './config.ts';
 
 export type PeerHealth = 'unknown' | 'live' | 'suspect' | 'silent';
@@ -30,10 +31,14 @@ export class HealthMonitor {
   /** While it is silent: since when, and when it is asked next. */
   silentSinceMs = 0;
   nextProbeAtMs: number = Number.POSITIVE_INFINITY;
+  why: SilenceReason = 'no answer';
   readonly #config: ProtocolConfig;
   /** Last sign of life, or last time that we asked for one. */
   #lastContactAtMs = 0;
   #suspectSinceMs = 0;
+  /** Since it became suspect, its machine was asked, and has answered. */
+  #machineAsked = false;
+  #machineAnswered = false;
   #probeDistanceMs = 0;
   #lastProbeAtMs = Number.NEGATIVE_INFINITY;
 
@@ -57,8 +62,27 @@ export class HealthMonitor {
     return silentMs;
   }
 
-  declareSilent(nowMs: number, jitter: number): void {
+  /** Whoever can ask its machine does so now. */
+  onMachineAsked(): void {
+    this.#machineAsked = true;
+  }
+
+  /** Its machine lives. Anybody may forge that, and nothing depends on it but what is told. */
+  onMachineAnswered(): void {
+    this.#machineAnswered = true;
+    if (this.state === 'silent' && this.why !== 'refused') this.why = 'frozen';
+  }
+
+  /** P-99 */
+  #reason(): SilenceReason {
+    if (this.#machineAnswered) return 'frozen';
+    return this.#machineAsked ? 'vanished' : 'no answer';
+  }
+
+  /** `refused`: its machine says that nobody listens. */
+  declareSilent(nowMs: number, jitter: number, refused = false): void {
     this.state = 'silent';
+    this.why = refused ? 'refused' : this.#reason();
     this.silentSinceMs = nowMs;
     this.#probeDistanceMs = this.#config.silentProbeMinMs;
     this.nextProbeAtMs = nowMs + this.#probeDistanceMs * (1 + 0.1 * jitter);
@@ -84,6 +108,8 @@ export class HealthMonitor {
       if (this.state !== 'suspect') {
         this.state = 'suspect';
         this.#suspectSinceMs = nowMs;
+        this.#machineAsked = false;
+        this.#machineAnswered = false;
         return 'suspected';
       }
       // P-92

@@ -46,9 +46,10 @@ function livePeer(peer: ClientPeer, health: PeerStatus['health'], nowMs: number)
 }
 
 function silentPeer({ address, health }: ClientPeer, nowMs: number): SilentPeerStatus<PathAddress> {
-  const { lastHeardAtMs, silentSinceMs, nextProbeAtMs } = health;
+  const { lastHeardAtMs, silentSinceMs, nextProbeAtMs, why } = health;
   return {
     address,
+    why,
     silentForMs: nowMs - silentSinceMs,
     nextProbeInMs: Math.max(0, nextProbeAtMs - nowMs),
     ...(lastHeardAtMs !== undefined && { sinceHeardMs: nowMs - lastHeardAtMs }),

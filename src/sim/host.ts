@@ -24,6 +24,8 @@ export class SimHost {
   readonly sockets: Map<number, SimSocket> = new Map();
   readonly uplink: SharedBottleneck = { shape: undefined, queue: new Bottleneck() };
   readonly downlink: SharedBottleneck = { shape: undefined, queue: new Bottleneck() };
+  /** There is such a machine: something has listened on it once. */
+  exists = false;
   blackholed = false;
   reachable = true;
   readonly #world: Clock;
@@ -121,6 +123,7 @@ class HostTimer implements Timer {
 export interface SocketNetwork {
   ceilingBytes(from: SocketAddress, to: SocketAddress): number;
   send(bytes: Uint8Array, from: SimSocket, to: SocketAddress): void;
+  askMachine(from: SocketAddress, at: SocketAddress, onAlive: () => void): void;
 }
 
 /** A bound socket on a simulated host. */
@@ -164,6 +167,10 @@ export class SimSocket implements DatagramSocket {
       this.#network.send(copy, this, to);
       this.onTaken();
     });
+  }
+
+  askMachine(at: SocketAddress, onAlive: () => void): void {
+    this.#network.askMachine(this.local, at, () => this.host.run(onAlive));
   }
 
   /** As `close`, but for a process that is no more. */

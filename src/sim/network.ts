@@ -44,6 +44,7 @@ export class SimNetwork {
     this.#sockets = {
       ceilingBytes: (from, to) => Math.max(1200, this.#link(from.host, to.host).settings.interfaceBytes),
       send: (bytes, from, to) => this.#send(bytes, from, to),
+      askMachine: (from, at, onAlive) => this.#askMachine(from.host, at.host, onAlive),
     };
   }
 
@@ -76,6 +77,7 @@ export class SimNetwork {
     }
     const socket = new SimSocket(this.#sockets, host, port);
     host.sockets.set(port, socket);
+    host.exists = true;
     return socket;
   }
 
@@ -279,6 +281,22 @@ export class SimNetwork {
       this.#note(socket.closed ? 'unbound' : 'delivered', datagram);
       socket.onDatagram(bytes, from);
     });
+  }
+
+  /** A question to an operating system, which answers also for processes that are frozen or gone; never lost. */
+  #askMachine(from: string, at: string, onAlive: () => void): void {
+    const there = this.#link(from, at).settings.latencyMs;
+    const back = this.#link(at, from).settings.latencyMs;
+    const nowMs = this.#clock.now();
+    const passes = () => !this.#isCut(from, at) && !this.#isCut(at, from);
+    if (!this.#host(at).exists || !passes()) return;
+    this.#at(nowMs + there + back, () => {
+      if (passes()) onAlive();
+    });
+  }
+
+  #isCut(from: string, to: string): boolean {
+    return this.#host(from).blackholed || this.#host(to).blackholed || this.#link(from, to).cut;
   }
 
   #routeError(to: SocketAddress): string | undefined {

@@ -33,6 +33,11 @@ export interface StreamNetwork {
   onStream: (stream: ByteStream) => void;
   /** Never throws: what goes wrong comes to `onClosed`. */
   connect(to: HostAndPort): ByteStream;
+  /**
+   * Asks whether the machine at an address lives, where that can be asked. `onAlive` is called at most once, within a
+   * second, or not at all.
+   */
+  askMachine?(at: HostAndPort, onAlive: () => void): void;
   /** Stops accepting, destroys all streams; resolves when the operating system has let go of them. */
   close(): Promise<void>;
 }

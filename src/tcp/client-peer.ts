@@ -7,7 +7,7 @@
 //     └───────────▼──┴───────┘            with growing distance find out when it is back
 //              waiting
 
-import type { PeerReport } from '../base/call-report.ts';
+import type { PeerReport, SilenceReason } from '../base/call-report.ts';
 import type { RpcErrorCode } from '../base/error-code.ts';
 import { reportOfRefusal } from '../base/failed-call.ts';
 import type { PeerStatus, SilentPeerStatus } from '../base/peer-status.ts';
@@ -41,6 +41,10 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
   /** Since when no process has been found there. */
   #absentSinceMs: number | undefined;
   #silentSinceMs = 0;
+  #why: SilenceReason = 'no answer';
+  /** Since the last sign of life its machine was asked whether it lives, and has answered. */
+  #machineAsked = false;
+  #machineAnswered = false;
   #probeDistanceMs = 0;
   #lastProbeAtMs = Number.NEGATIVE_INFINITY;
   readonly #reconnect: Alarm;
@@ -65,6 +69,7 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
     const { rtt } = this.calls;
     return {
       health: this.#health,
+      ...(this.#health === 'silent' && { silence: this.#why }),
       ...(this.#lastHeardAtMs !== undefined && { sinceHeardMs: nowMs - this.#lastHeardAtMs }),
       outstandingCalls: this.calls.size,
       rttMeasured: rtt.sampled,
@@ -95,6 +100,7 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
     const probeAtMs = this.connection === undefined ? this.#reconnect.atMs : nowMs;
     return {
       address: this.address,
+      why: this.#why,
       silentForMs: nowMs - this.#silentSinceMs,
       nextProbeInMs: Math.max(0, probeAtMs - nowMs),
       ...(this.#lastHeardAtMs !== undefined && { sinceHeardMs: nowMs - this.#lastHeardAtMs }),
@@ -186,6 +192,7 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
   onSign(): void {
     this.#lastSignAtMs = this.#context.clock.now();
     this.#pingedAtMs = undefined;
+    this.#machineAsked = false;
     if (this.connection?.proven && this.#health === 'suspect') this.#health = 'live';
   }
 
@@ -223,10 +230,10 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
     const { config, random } = this.#context;
     if (this.#absentSinceMs !== undefined && nowMs - this.#absentSinceMs >= config.connectGiveUpMs) {
       const refused = ending.why === 'closed' && ending.code === 'ECONNREFUSED';
-      this.#declareSilent(refused ? 'refused' : 'no answer', nowMs);
+      this.#declareSilent(refused, nowMs);
       return;
     }
-    this.#health = 'suspect';
+    this.#doubt();
     const distanceMs = Math.min(
       config.reconnectMinMs * 2 ** Math.min(this.#failures - 1, 30),
       config.reconnectMaxMs,
@@ -250,7 +257,9 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
   #watchAtMs(): number {
     const { config } = this.#context;
     if (this.connection === undefined) return Number.POSITIVE_INFINITY;
-    if (!this.#connected) return this.#connectAtMs + config.connectTimeoutMs;
+    // The first half is waited for before anybody doubts.
+    const trusts = this.#health === 'unknown' || this.#health === 'live';
+    if (!this.#connected) return this.#connectAtMs + config.connectTimeoutMs / (trusts ? 2 : 1);
     // Whoever waits for a silent peer to come back waits as long as the connection lasts.
     if (this.#health === 'silent') return Number.POSITIVE_INFINITY;
     if (this.calls.size === 0) return this.#lastSignAtMs + config.idleCloseMs;
@@ -268,18 +277,21 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
     } else if (nowMs < this.#watchAtMs()) {
       // There has been a sign of life since this was set.
     } else if (!this.#connected) {
-      this.#onConnectTimeout(nowMs);
-      return;
+      if (nowMs >= this.#connectAtMs + config.connectTimeoutMs) {
+        this.#onConnectTimeout(nowMs);
+        return;
+      }
+      this.#doubt();
     } else if (this.calls.size === 0) {
       this.#drop();
       return;
     } else if (this.#pingedAtMs === undefined) {
       this.#pingedAtMs = nowMs;
-      this.#health = 'suspect';
+      this.#doubt();
       this.connection?.ping();
     } else if (config.pingTimeoutMs <= nowMs - this.#pingedAtMs) {
       this.#drop();
-      this.#declareSilent('no answer', nowMs);
+      this.#declareSilent(false, nowMs);
       return;
     }
     this.#setWatch();
@@ -288,17 +300,40 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
   #onConnectTimeout(nowMs: number): void {
     this.#drop();
     if (this.#health === 'silent') this.#scheduleProbe(nowMs);
-    else this.#declareSilent('no answer', nowMs);
+    else this.#declareSilent(false, nowMs);
+  }
+
+  /** It may not be there. Its machine is asked now, so that nothing has to wait for that when it counts as silent. */
+  #doubt(): void {
+    if (this.#health !== 'silent') this.#health = 'suspect';
+    const { network } = this.#context;
+    if (this.#machineAsked || network.askMachine === undefined) return;
+    this.#machineAsked = true;
+    this.#machineAnswered = false;
+    network.askMachine(this.#to, () => {
+      this.#machineAnswered = true;
+      if (this.#health === 'silent' && this.#why === 'vanished') this.#why = 'frozen';
+    });
+  }
+
+  /** P-99 */
+  #reason(refused: boolean): SilenceReason {
+    if (refused) return 'refused';
+    if (!this.#machineAsked) return 'no answer';
+    return this.#machineAnswered ? 'frozen' : 'vanished';
   }
 
   /** All outstanding calls fail in this turn, with one event. */
-  #declareSilent(why: 'no answer' | 'refused', nowMs: number): void {
+  #declareSilent(refused: boolean, nowMs: number): void {
     const { config, stats, tell } = this.#context;
+    const why = this.#reason(refused);
     this.#health = 'silent';
+    this.#why = why;
+    this.#machineAsked = false;
     this.#silentSinceMs = nowMs;
     this.#probeDistanceMs = config.silentProbeMinMs;
     stats.peersSilent++;
-    const failedCalls = this.calls.failAll(why === 'refused' ? 'PEER_UNREACHABLE' : 'PEER_SILENT');
+    const failedCalls = this.calls.failAll(refused ? 'PEER_UNREACHABLE' : 'PEER_SILENT');
     this.#scheduleProbe(nowMs);
     tell({ type: 'peer:silent', peer: this.address, why, failedCalls, atMs: nowMs });
   }

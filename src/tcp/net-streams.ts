@@ -8,6 +8,7 @@ import { createServer, connect as dial, type Server, type Socket } from 'node:ne
 import type { HostAndPort } from '../transport/address.ts';
 import { formatSocketAddress } from '../transport/address.ts';
 import { bindError } from '../transport/bind-error.ts';
+import { PortProbes } from '../transport/port-probes.ts';
 import type { ByteStream, StreamNetwork } from './byte-stream.ts';
 
 const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
@@ -34,6 +35,7 @@ class NetStreams implements StreamNetwork {
   onStream: (stream: ByteStream) => void = (stream) => stream.destroy();
   readonly #server: Server;
   readonly #streams = new Set<NetStream>();
+  readonly #probes = new PortProbes();
 
   constructor(server: Server) {
     this.#server = server;
@@ -52,7 +54,12 @@ class NetStreams implements StreamNetwork {
     return this.#add(dial({ ...SOCKET_OPTIONS, host: to.host, port: to.port }), to);
   }
 
+  askMachine(at: HostAndPort, onAlive: () => void): void {
+    this.#probes.askMachine(at, onAlive);
+  }
+
   async close(): Promise<void> {
+    this.#probes.close();
     const gone = [...this.#streams].map((stream) => stream.gone);
     const stopped = new Promise((resolve) => this.#server.close(resolve));
     for (const stream of this.#streams) stream.destroy();

@@ -3,6 +3,7 @@
 // No message holds what was said in a call, or anything by which somebody could pretend to be a peer.
 
 import { channel } from 'node:diagnostics_channel';
+import type { SilenceReason } from '../base/call-report.ts';
 import type { PeerHealth, TransportEvent } from './transport.ts';
 
 /** What names a call, in an error and in messages about it. */
@@ -72,7 +73,7 @@ export interface PeerHealthMessage {
   readonly peer: string;
   readonly health: Exclude<PeerHealth, 'unknown'>;
   /** With `silent`: why, and how many calls failed for it. */
-  readonly why?: 'no answer' | 'refused';
+  readonly why?: SilenceReason;
   readonly failedCalls?: number;
   /** With `live`, after `silent`: for how long it was. */
   readonly silentMs?: number;

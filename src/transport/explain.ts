@@ -1,7 +1,7 @@
 // A failed call in words: what it went through, where its time limits came from, and what was known of its peer. The
 // numbers are in RpcError.report; this only tells them.
 
-import type { CallReport, PeerReport } from '../base/call-report.ts';
+import type { CallReport, PeerReport, SilenceReason } from '../base/call-report.ts';
 import { RpcError } from './error.ts';
 
 /** Causes of causes that are told at most. */
@@ -108,6 +108,7 @@ function peerOf(peer: PeerReport): string[] {
       ? ''
       : `, with ${plural(peer.unansweredProbes, 'probe')} unanswered (${peer.probesToSilence} make it silent)`;
   const told = [`The peer counted as ${peer.health}: it ${heard}${probes}.`];
+  if (peer.silence !== undefined) told.push(...MACHINE[peer.silence]);
   const facts: string[] = [];
   if (peer.rttMeasured) {
     facts.push(`the round trip was ${ms(peer.smoothedRttMs)} ± ${ms(peer.rttVarianceMs)}`);
@@ -121,6 +122,18 @@ function peerOf(peer: PeerReport): string[] {
   if (facts.length > 0) told.push(`On the way to it, ${listed(facts)}.`);
   return told;
 }
+
+/** What its machine said meanwhile. */
+const MACHINE: Readonly<Record<SilenceReason, readonly string[]>> = {
+  refused: ['Its machine said that nobody listens at its port.'],
+  frozen: [
+    'Its machine, asked at a closed port, answered: the process is there and does not run, or not fast enough.',
+  ],
+  vanished: [
+    'Its machine, asked twice at closed ports, did not answer: it is gone, or the way to it, or a firewall keeps silent.',
+  ],
+  'no answer': [],
+};
 
 /** `a, b and c`. */
 function listed(parts: readonly string[]): string {

@@ -1,5 +1,6 @@
 // What a failed call says: which peer and method, after how long, why, and what to do next.
 
+import type { SilenceReason } from '../base/call-report.ts';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 import { RpcError, type RpcErrorInfo } from './error.ts';
 
@@ -23,7 +24,9 @@ export function explainFailure(
     ...(detail && { detail }),
     ...more,
   };
-  return new RpcError(code, `${what}: ${REASONS[code]}${said}${ADVICE[executed]}`, info);
+  const silence = code === 'PEER_SILENT' ? more.report?.peer.silence : undefined;
+  const reason = silence === undefined ? REASONS[code] : SILENCE[silence];
+  return new RpcError(code, `${what}: ${reason}${said}${ADVICE[executed]}`, info);
 }
 
 /** The rejection of a call that cannot even be started. */
@@ -69,6 +72,15 @@ const REASONS: Readonly<Record<RpcErrorCode, string>> = {
   HOST_UNKNOWN: 'the host name has no address',
   ADDRESS_IN_USE: 'the address is in use',
   BAD_ARGUMENT: 'the arguments cannot be used',
+};
+
+/** Why a peer is silent, as far as its machine has told. */
+const SILENCE: Readonly<Record<SilenceReason, string>> = {
+  refused: REASONS.PEER_UNREACHABLE,
+  frozen: 'the peer’s machine answers, but its process says nothing: it is stopped, stuck or overloaded',
+  vanished:
+    'nothing comes from the peer, nor from its machine: it is off, the way to it is broken, or a firewall is silent',
+  'no answer': REASONS.PEER_SILENT,
 };
 
 const ADVICE: Readonly<Record<Executed, string>> = {

@@ -1,6 +1,7 @@
 // The seam between those who call and those who carry: the grid client and the storage server know only
 // this. Implementations: datagram/ (UDP), sim/ (the same driver on a simulated socket), tcp/.
 
+import type { SilenceReason } from '../base/call-report.ts';
 import type { Clock } from '../base/clock.ts';
 import type { RetryBudget } from '../base/retry-budget.ts';
 import type { TransportStatus } from './status.ts';
@@ -106,8 +107,7 @@ export type TransportEvent =
   | {
       readonly type: 'peer:silent';
       readonly peer: string;
-      /** It answers nothing at all, or its machine says that nobody listens there. */
-      readonly why: 'no answer' | 'refused';
+      readonly why: SilenceReason;
       readonly failedCalls: number;
       readonly atMs: number;
     }

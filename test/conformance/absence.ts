@@ -2,6 +2,7 @@
 // make good. What TCP cannot do stands here as an expectation of its own, next to what datagrams can.
 
 import { describe, expect, test } from 'vitest';
+import { explain } from '../../src/transport/explain.ts';
 import type { TransportEvent } from '../../src/transport/transport.ts';
 import { failure } from './calls.ts';
 import { type Adapter, Gate, pass, type World } from './world.ts';
@@ -32,12 +33,14 @@ export function describeAbsence(adapter: Adapter): void {
           {
             type: 'peer:silent',
             peer: peer.address,
-            why: 'no answer',
+            why: silence.why,
             failedCalls: 20,
             atMs: expect.any(Number),
           },
         ]);
+        expect(client.status().silentPeers).toMatchObject([{ why: silence.why }]);
         const later = await failure(peer.call('hang', null));
+        expect(explain(later)).toContain(silence.why === 'frozen' ? 'answered' : 'did not answer');
         expect([later.code, later.executed, later.retryable]).toEqual(['PEER_SILENT', 'no', true]);
 
         // The difference between the two: evidence, or a limit, which counts from the last sign of life.

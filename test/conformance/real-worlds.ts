@@ -18,7 +18,7 @@ interface RealKind {
 
 export const realDatagrams: Adapter = realAdapter(
   'datagrams on real sockets',
-  { silence: { by: 'evidence' }, lossDelays: 'message', exactTime: false },
+  { silence: { by: 'evidence', why: 'frozen' }, lossDelays: 'message', exactTime: false },
   {
     open: (port) => createEndpoint({ host: '127.0.0.1', port, config: { maxCallsPerPeer: CALLS_MAX } }),
     openRelay: openDatagramRelay,
@@ -31,7 +31,7 @@ const LIMITS = { pingAfterMs: 200, pingTimeoutMs: 400 };
 export const realTcp: Adapter = realAdapter(
   'TCP on real sockets',
   {
-    silence: { by: 'limit', limitMs: LIMITS.pingAfterMs + LIMITS.pingTimeoutMs },
+    silence: { by: 'limit', limitMs: LIMITS.pingAfterMs + LIMITS.pingTimeoutMs, why: 'frozen' },
     lossDelays: 'connection',
     exactTime: false,
   },

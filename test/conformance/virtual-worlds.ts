@@ -30,7 +30,7 @@ interface VirtualNetwork {
 
 export const simulatedDatagrams: Adapter = virtualAdapter(
   'datagrams, simulated',
-  { silence: { by: 'evidence' }, lossDelays: 'message', exactTime: true },
+  { silence: { by: 'evidence', why: 'vanished' }, lossDelays: 'message', exactTime: true },
   (clock) => {
     const random = new SeededRandom(1);
     const network = new SimNetwork({ clock, random, link: { latencyMs: 5 } });
@@ -61,7 +61,11 @@ export const simulatedDatagrams: Adapter = virtualAdapter(
 export const simulatedTcp: Adapter = virtualAdapter(
   'TCP, simulated',
   {
-    silence: { by: 'limit', limitMs: DEFAULT_TCP_CONFIG.pingAfterMs + DEFAULT_TCP_CONFIG.pingTimeoutMs },
+    silence: {
+      by: 'limit',
+      limitMs: DEFAULT_TCP_CONFIG.pingAfterMs + DEFAULT_TCP_CONFIG.pingTimeoutMs,
+      why: 'vanished',
+    },
     lossDelays: 'connection',
     exactTime: true,
   },

@@ -1,6 +1,7 @@
 // What the conformance suite asks of an adapter: a client and a server on a network of its own, real or virtual, and
 // what that network can be told to do. The tests are written against this and know neither UDP nor TCP.
 
+import type { SilenceReason } from '../../src/base/call-report.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Peer, Transport } from '../../src/transport/transport.ts';
 
@@ -31,7 +32,10 @@ export interface Capabilities {
    * How a peer is found out that does not answer. `evidence`: by acknowledgements that do not come, in a time that
    * follows from the path. `limit`: by a time limit that somebody has set by hand, and never before it.
    */
-  readonly silence: { readonly by: 'evidence' } | { readonly by: 'limit'; readonly limitMs: number };
+  readonly silence: ({ readonly by: 'evidence' } | { readonly by: 'limit'; readonly limitMs: number }) & {
+    /** What the silence of these worlds is: over loopback the machine itself goes on answering. */
+    readonly why: SilenceReason;
+  };
   /** What waits for the repetition of a lost packet: the message that it was of, or all that came behind it. */
   readonly lossDelays: 'message' | 'connection';
   /** Durations can be asserted, for time is virtual. */

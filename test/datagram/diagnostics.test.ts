@@ -134,7 +134,7 @@ describe('nevermind:peer:health', () => {
     expect(changes).toEqual([
       { ...from, health: 'live' },
       { ...from, health: 'suspect' },
-      { ...from, health: 'silent', why: 'no answer', failedCalls: 2 },
+      { ...from, health: 'silent', why: 'vanished', failedCalls: 2 },
       { ...from, health: 'live', silentMs: expect.any(Number) },
     ]);
   });

@@ -1,6 +1,7 @@
 // Peers that vanish: noticed quickly, all calls at once, one event; and nobody is blamed for our own pauses.
 
 import { describe, expect, it } from 'vitest';
+import { explain } from '../../src/transport/explain.ts';
 import { CLIENT_HOST, outcomes, SERVER_HOST, SimPair } from './sim-pair.ts';
 
 /** A call that its handler never answers, known to be at work. */
@@ -86,6 +87,50 @@ describe('a silent peer', () => {
     await pair.pass(5000);
     expect(pair.peer.health).toBe('live');
     expect(pair.events.filter((event) => event.type === 'peer:silent')).toEqual([]);
+    await pair.close();
+  });
+});
+
+describe('why a peer is silent', () => {
+  // P-99
+  it('is told: its machine lives and its process does not run, or nothing comes from its machine either', async () => {
+    for (const [why, fault, message] of [
+      ['frozen', 'pause', 'its process says nothing'],
+      ['vanished', 'blackhole', 'nor from its machine'],
+    ] as const) {
+      const pair = new SimPair();
+      const [call] = hang(pair, 1);
+      const failed = call!.catch((error: unknown) => error);
+      await pair.pass(1000);
+      pair.network[fault](SERVER_HOST);
+      const error = await pair.run(failed);
+      expect(error).toMatchObject({
+        code: 'PEER_SILENT',
+        message: expect.stringContaining(message),
+        report: { peer: { silence: why } },
+      });
+      expect(pair.events.filter(({ type }) => type === 'peer:silent')).toMatchObject([{ why }]);
+      expect(pair.client.status().silentPeers).toMatchObject([{ why }]);
+      await expect(pair.run(pair.peer.call('hang', 2))).rejects.toThrow(message);
+      expect(explain(error)).toContain(why === 'frozen' ? 'answered' : 'did not answer');
+      await pair.close();
+    }
+  });
+
+  it('is found anew each time', async () => {
+    const pair = new SimPair();
+    const first = outcomes(hang(pair, 1));
+    await pair.pass(1000);
+    pair.network.blackhole(SERVER_HOST);
+    await pair.run(first);
+    pair.network.unblackhole(SERVER_HOST);
+    await pair.pass(40_000);
+    const second = outcomes([pair.peer.call('hang', 2, { deadline: Number.POSITIVE_INFINITY })]);
+    await pair.pass(1000);
+    pair.network.pause(SERVER_HOST);
+    await pair.run(second);
+    const reasons = pair.events.flatMap((event) => (event.type === 'peer:silent' ? [event.why] : []));
+    expect(reasons).toEqual(['vanished', 'frozen']);
     await pair.close();
   });
 });

@@ -194,6 +194,12 @@ class FakePort implements StreamNetwork {
     return near;
   }
 
+  askMachine(at: HostAndPort, onAlive: () => void): void {
+    const machine = this.#net.host(at.host);
+    const passes = () => !machine.vanished && !this.#host.vanished;
+    this.#net.after(() => passes() && this.#net.after(() => passes() && onAlive()));
+  }
+
   #add(remote: HostAndPort): FakeStream {
     const stream = new FakeStream(this.#net, this.#host, remote, () => this.#own.delete(stream));
     this.#own.add(stream);

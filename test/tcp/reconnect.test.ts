@@ -162,7 +162,7 @@ describe('a peer that is not there', () => {
     const told = outcomes([pair.peer.call('work', null, NEVER)]);
     expect(await pair.run(told)).toEqual(['PEER_SILENT, executed: no']);
     expect(pair.clock.now()).toBe(DEFAULT_TCP_CONFIG.connectTimeoutMs);
-    expect(pair.events).toEqual([expect.objectContaining({ why: 'no answer', failedCalls: 1 })]);
+    expect(pair.events).toEqual([expect.objectContaining({ why: 'vanished', failedCalls: 1 })]);
   });
 
   test('because its process is frozen is silent, though its system takes the connection and the bytes', async () => {
@@ -172,6 +172,8 @@ describe('a peer that is not there', () => {
     expect(await pair.run(told)).toEqual(['PEER_SILENT, executed: unknown']);
     const { pingAfterMs, pingTimeoutMs } = DEFAULT_TCP_CONFIG;
     expect(pair.clock.now()).toBe(10 + pingAfterMs + pingTimeoutMs);
+    expect(pair.events).toEqual([expect.objectContaining({ why: 'frozen', failedCalls: 1 })]);
+    expect(pair.client.status().silentPeers).toMatchObject([{ why: 'frozen' }]);
   });
 
   test('is not kept alive by what others call it for', async () => {
