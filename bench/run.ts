@@ -5,6 +5,7 @@ const SUITES: Readonly<Record<string, string>> = {
   bulk: 'bulk transfer over a link with real loss, and the share of a bottleneck, beside TCP (root)',
   calls: 'small calls over loopback, beside what else there is',
   erasure: 'the erasure code, and encoding for upload',
+  grid: 'files on ten storage nodes, some of which freeze; over UDP and over TCP',
   latency: 'calls at a steady rate while datagrams are lost: simulated, or (bench:net, root) on a link',
   'large-file': 'a file larger than memory, up and down',
   silence: 'a peer vanishes with 102 calls outstanding (bench:net, root)',
