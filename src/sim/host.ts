@@ -48,6 +48,11 @@ export class SimHost {
     return this.#frozen;
   }
 
+  /** Timers of its process that have neither fired nor been cancelled. */
+  get armedTimers(): number {
+    return this.#armed.size;
+  }
+
   freeze(): void {
     this.#frozen = true;
   }

@@ -93,6 +93,11 @@ export class SimNetwork {
     return this.#host(host).clock;
   }
 
+  /** Timers that are armed on one host. */
+  armedTimersOf(host: string): number {
+    return this.#host(host).armedTimers;
+  }
+
   /** Changes what every link does that was not told otherwise by {@link setLink}. */
   setDefaultLink(settings: Partial<LinkSettings>): void {
     this.#defaults = { ...this.#defaults, ...settings };

@@ -47,6 +47,7 @@ function heal({ network, servers, clients, findings }: FaultWorld): void {
   for (const node of servers) {
     node.disk.fault = undefined;
     node.disk.capacityBytes = Number.POSITIVE_INFINITY;
+    node.lies = false;
   }
   for (const node of [...servers, ...clients]) {
     if (node.paused) node.resume();
@@ -165,6 +166,12 @@ function begin(kind: FaultKind, world: FaultWorld, random: SeededRandom, later: 
       });
       return;
     }
+    case 'lying-servers':
+      server.lies = true;
+      later(lastsMs, () => {
+        server.lies = false;
+      });
+      return;
     default:
       kind satisfies never;
   }

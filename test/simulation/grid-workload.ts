@@ -9,6 +9,7 @@ import { sourceOfBytes } from '../../src/grid/source.ts';
 import { upload } from '../../src/grid/upload.ts';
 import type { SeededRandom } from '../../src/sim/random.ts';
 import { RemoteStorageServer } from '../../src/storage/remote-server.ts';
+import type { StorageServer } from '../../src/storage/storage-server.ts';
 import type { ClientNode, ServerNode } from './nodes.ts';
 import type { SimPlan } from './plan.ts';
 import type { Findings } from './violations.ts';
@@ -61,6 +62,8 @@ export interface GridWorld {
   readonly servers: readonly ServerNode[];
   readonly random: SeededRandom;
   readonly findings: Findings;
+  /** Some server may send wrong bytes. */
+  readonly mayLie: boolean;
 }
 
 interface StoredFile {
@@ -188,7 +191,9 @@ export class GridWorkload {
   ): Promise<string | undefined> {
     const { findings, random, servers } = this.#world;
     const wasAway = servers.some(({ isUp, paused }) => !isUp || paused);
-    const file = download(capability, remotes, { clock, random: random.fork(`download ${spec.number}`) });
+    const outstanding = { reads: 0 };
+    const counted = remotes.map((remote) => countReads(remote, outstanding));
+    const file = download(capability, counted, { clock, random: random.fork(`download ${spec.number}`) });
     const parts: Uint8Array[] = [];
     try {
       for await (const part of file) parts.push(part);
@@ -197,11 +202,13 @@ export class GridWorkload {
       return `${error}`;
     } finally {
       if (file.hedges > 0) findings.saw('download hedged', file.hedges);
+      this.#checkEnded(spec, outstanding, clock);
     }
     if (Buffer.compare(concatBytes(parts), this.#bytesOf(spec)) !== 0) {
       findings.violated('right-bytes', `file ${spec.number} came back changed`);
     }
-    if (file.corruptions.length > 0) {
+    if (file.corruptions.length > 0 && this.#world.mayLie) findings.saw('wrong bytes of a server noticed');
+    else if (file.corruptions.length > 0) {
       findings.violated(
         'right-bytes',
         `a share of file ${spec.number} was corrupt: ${file.corruptions[0]!.what}`,
@@ -212,8 +219,22 @@ export class GridWorkload {
     return undefined;
   }
 
+  /** In the turn after the end of a download nothing of it may be out any more. */
+  #checkEnded({ number }: FileSpec, outstanding: { readonly reads: number }, clock: Clock): void {
+    clock.setTimer(1, () => {
+      if (outstanding.reads === 0) return;
+      this.#world.findings.violated(
+        'nothing-after-the-end',
+        `${outstanding.reads} reads of file ${number} go on though its download has ended`,
+      );
+    });
+  }
+
   #checkFailure(what: string, error: unknown): void {
     if (error === CANCELLED || (error instanceof GridError && EXPECTED.has(error.code))) return;
+    // What was proven block by block decodes to what was stored, or it was not proven.
+    const isLied = error instanceof GridError && error.code === 'CORRUPT' && error.cause === undefined;
+    if (isLied && this.#world.mayLie) return;
     this.#world.findings.violated('failure-explained', `${what} failed with ${error}`);
   }
 
@@ -229,6 +250,21 @@ export class GridWorkload {
     await operation();
     open.delete(mark);
   }
+}
+
+/** The same server; counts its reads that are out. */
+function countReads(server: StorageServer, outstanding: { reads: number }): StorageServer {
+  return new Proxy(server, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== 'function') return member;
+      if (name !== 'read') return member.bind(target);
+      return (...args: Parameters<StorageServer['read']>) => {
+        outstanding.reads++;
+        return target.read(...args).finally(() => outstanding.reads--);
+      };
+    },
+  });
 }
 
 const CANCELLED = new Error('never mind');

@@ -15,6 +15,7 @@ import { serveStorage } from '../../src/storage/rpc-methods.ts';
 import { ProcessFiles } from './process-files.ts';
 import { ShareLedger } from './share-ledger.ts';
 import type { Findings } from './violations.ts';
+import { WatchedServer } from './watched-server.ts';
 
 /** What all machines of a world share. */
 export interface NodeWorld {
@@ -88,6 +89,8 @@ export class ServerNode extends SimNode {
   readonly diskLatencyMsMax: number;
   /** What the wall clock is ahead of virtual time. */
   wallClockAheadMs = 0;
+  /** Its storage server answers reads with wrong bytes. */
+  lies = false;
   storage: DiskStorageServer | undefined;
   files: ProcessFiles | undefined;
   /** Called when a process begins, before its socket receives anything. */
@@ -143,7 +146,7 @@ export class ServerNode extends SimNode {
     }
     this.storage = storage;
     const transport = this.openTransport(this.world.watch(this), PORT);
-    serveStorage(transport, this.shares.watch(storage));
+    serveStorage(transport, new WatchedServer(storage, this.shares, findings, () => this.lies));
     this.onStart(this);
   }
 

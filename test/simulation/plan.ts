@@ -28,6 +28,7 @@ export const FAULTS = [
   'wall-clock-jumps',
   'disk-full',
   'disk-errors',
+  'lying-servers',
 ] as const;
 
 export type FaultKind = (typeof FAULTS)[number];

@@ -114,6 +114,7 @@ class SeedRun {
       servers: this.#servers,
       random: random.fork('grid'),
       findings: this.findings,
+      mayLie: plan.faults.includes('lying-servers'),
     });
   }
 
@@ -343,9 +344,15 @@ class SeedRun {
     for (const node of [...this.#clients, ...this.#servers]) {
       const { transport, host } = node;
       const { peerErrors } = transport!.stats;
+      this.findings.saw('stale id refused', transport!.stats.requestsRefusedStale);
       if (peerErrors > 0)
         this.findings.violated('no-peer-errors', `${host} counts ${peerErrors} errors of its peers`);
       await this.#clock.runUntil(transport!.close());
+      await this.#clock.run({ forMs: 1 });
+      const timers = this.#network.armedTimersOf(host);
+      // A storage server has timers of its own.
+      if (timers > 0 && node instanceof ClientNode)
+        this.findings.violated('nothing-left', `${host} has ${timers} timers after it was closed`);
       const left = Object.entries(transport!.gauges).filter(([, value]) => value > 0);
       if (left.length > 0)
         this.findings.violated('nothing-left', `${host} holds ${left} after it was closed`);

@@ -1,19 +1,11 @@
-// The account of all shares that a storage server has acknowledged: after whatever happened to it, each of them must
-// be there, as it was written. It stands between server and transport, as a StorageServer.
+// The account of all shares that a storage server has acknowledged, or shown: after whatever happened to it, each of
+// them must be there, as it was written. watched-server.ts keeps it.
 
-import type {
-  AllocateRequest,
-  AllocateResult,
-  LeaseSecretsFor,
-  OperationOptions,
-  ServerVersion,
-  StorageServer,
-  UploadRef,
-} from '../../src/storage/storage-server.ts';
+import type { AllocateRequest, StorageServer, UploadRef } from '../../src/storage/storage-server.ts';
 import { StorageError } from '../../src/storage/storage-server.ts';
 import type { Findings } from './violations.ts';
 
-interface AcknowledgedShare {
+interface PromisedShare {
   readonly storageIndex: Uint8Array;
   readonly shareNumber: number;
   readonly bytes: Uint8Array;
@@ -21,9 +13,11 @@ interface AcknowledgedShare {
 
 /** What one server has acknowledged, over all of its processes. */
 export class ShareLedger {
-  readonly acknowledged: Map<string, AcknowledgedShare> = new Map();
+  readonly acknowledged: Map<string, PromisedShare> = new Map();
+  /** Seen before their `close` was acknowledged, or could be. */
+  readonly #shown = new Map<string, PromisedShare>();
   /** What was written to uploads that are not finished, by the same key. */
-  readonly #written = new Map<string, Uint8Array>();
+  readonly #written = new Map<string, PromisedShare>();
   readonly #findings: Findings;
   readonly #name: string;
 
@@ -36,30 +30,37 @@ export class ShareLedger {
     return this.acknowledged.size;
   }
 
-  /** The server, with everything that it promises written down. */
-  watch(server: StorageServer): StorageServer {
-    return new WatchedServer(server, this);
-  }
-
   allocated(request: AllocateRequest, allocated: readonly number[]): void {
     for (const shareNumber of allocated) {
       const key = keyOf(request.storageIndex, shareNumber);
-      const known = this.#written.get(key);
-      if (known?.length !== request.allocatedSize)
-        this.#written.set(key, new Uint8Array(request.allocatedSize));
+      if (this.#written.get(key)?.bytes.length === request.allocatedSize) continue;
+      const { storageIndex, allocatedSize } = request;
+      this.#written.set(key, { storageIndex, shareNumber, bytes: new Uint8Array(allocatedSize) });
     }
   }
 
   wrote(upload: UploadRef, offset: number, bytes: Uint8Array): void {
-    this.#written.get(keyOf(upload.storageIndex, upload.shareNumber))?.set(bytes, offset);
+    this.#written.get(keyOf(upload.storageIndex, upload.shareNumber))?.bytes.set(bytes, offset);
   }
 
   closed({ storageIndex, shareNumber }: UploadRef): void {
     const key = keyOf(storageIndex, shareNumber);
-    const bytes = this.#written.get(key);
-    if (bytes === undefined || this.acknowledged.has(key)) return;
-    this.acknowledged.set(key, { storageIndex, shareNumber, bytes });
+    const share = this.#written.get(key) ?? this.#shown.get(key);
+    if (share === undefined || this.acknowledged.has(key)) return;
+    this.acknowledged.set(key, share);
     this.#written.delete(key);
+    this.#shown.delete(key);
+  }
+
+  /** A share has been listed: from now on it may be counted on. */
+  showed(storageIndex: Uint8Array, shareNumbers: readonly number[]): void {
+    for (const shareNumber of shareNumbers) {
+      const key = keyOf(storageIndex, shareNumber);
+      const share = this.#written.get(key);
+      if (share === undefined) continue;
+      this.#shown.set(key, share);
+      this.#written.delete(key);
+    }
   }
 
   failed(error: unknown): void {
@@ -68,21 +69,30 @@ export class ShareLedger {
     if (error.code === 'IO_ERROR') this.#findings.saw('disk failed');
   }
 
-  /** Reads every acknowledged share back. */
+  /** Reads every share back that was acknowledged or shown; others must be whole, if they are there. */
   async check(server: StorageServer): Promise<void> {
-    for (const [key, { storageIndex, shareNumber, bytes }] of this.acknowledged) {
-      const problem = await this.#problemWith(server, storageIndex, shareNumber, bytes);
+    for (const [key, share] of this.acknowledged) {
+      const problem = await this.#problemWith(server, share);
       if (problem !== undefined) {
         this.#findings.violated('acknowledged-share', `${this.#name} acknowledged share ${key}: ${problem}`);
       }
+    }
+    for (const [key, share] of this.#shown) {
+      const problem = await this.#problemWith(server, share);
+      if (problem !== undefined)
+        this.#findings.violated('shown-share', `${this.#name} has shown share ${key}: ${problem}`);
+    }
+    for (const [key, share] of this.#written) {
+      if (!(await server.list(share.storageIndex)).includes(share.shareNumber)) continue;
+      const problem = await this.#problemWith(server, share);
+      if (problem !== undefined)
+        this.#findings.violated('half-share', `${this.#name} shows share ${key}: ${problem}`);
     }
   }
 
   async #problemWith(
     server: StorageServer,
-    storageIndex: Uint8Array,
-    shareNumber: number,
-    bytes: Uint8Array,
+    { storageIndex, shareNumber, bytes }: PromisedShare,
   ): Promise<string | undefined> {
     try {
       const listed = await server.list(storageIndex);
@@ -91,86 +101,6 @@ export class ShareLedger {
       return Buffer.compare(read, bytes) === 0 ? undefined : 'its bytes are others';
     } catch (error) {
       return `${error}`;
-    }
-  }
-}
-
-class WatchedServer implements StorageServer {
-  readonly name: string;
-  readonly permutationSeed: Uint8Array;
-  readonly #server: StorageServer;
-  readonly #ledger: ShareLedger;
-
-  constructor(server: StorageServer, ledger: ShareLedger) {
-    this.name = server.name;
-    this.permutationSeed = server.permutationSeed;
-    this.#server = server;
-    this.#ledger = ledger;
-  }
-
-  version(options?: OperationOptions): Promise<ServerVersion> {
-    return this.#server.version(options);
-  }
-
-  async allocate(request: AllocateRequest, options?: OperationOptions): Promise<AllocateResult> {
-    const result = await this.#note(this.#server.allocate(request, options));
-    this.#ledger.allocated(request, result.allocated);
-    return result;
-  }
-
-  async write(
-    upload: UploadRef,
-    offset: number,
-    bytes: Uint8Array,
-    options?: OperationOptions,
-  ): Promise<void> {
-    const copy = bytes.slice();
-    await this.#note(this.#server.write(upload, offset, bytes, options));
-    this.#ledger.wrote(upload, offset, copy);
-  }
-
-  async close(upload: UploadRef, options?: OperationOptions): Promise<void> {
-    await this.#note(this.#server.close(upload, options));
-    this.#ledger.closed(upload);
-  }
-
-  abort(upload: UploadRef, options?: OperationOptions): Promise<void> {
-    return this.#note(this.#server.abort(upload, options));
-  }
-
-  list(storageIndex: Uint8Array, options?: OperationOptions): Promise<readonly number[]> {
-    return this.#note(this.#server.list(storageIndex, options));
-  }
-
-  read(
-    storageIndex: Uint8Array,
-    shareNumber: number,
-    offset: number,
-    length: number,
-    options?: OperationOptions,
-  ): Promise<Uint8Array> {
-    return this.#note(this.#server.read(storageIndex, shareNumber, offset, length, options));
-  }
-
-  addLease(storageIndex: Uint8Array, lease: LeaseSecretsFor, options?: OperationOptions): Promise<void> {
-    return this.#note(this.#server.addLease(storageIndex, lease, options));
-  }
-
-  adviseCorrupt(
-    storageIndex: Uint8Array,
-    shareNumber: number,
-    reason: string,
-    options?: OperationOptions,
-  ): Promise<void> {
-    return this.#note(this.#server.adviseCorrupt(storageIndex, shareNumber, reason, options));
-  }
-
-  async #note<T>(operation: Promise<T>): Promise<T> {
-    try {
-      return await operation;
-    } catch (error) {
-      this.#ledger.failed(error);
-      throw error;
     }
   }
 }

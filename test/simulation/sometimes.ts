@@ -50,6 +50,7 @@ export const SOMETIMES = {
   'upload replaced a server': 'grid',
   'upload cancelled': 'grid',
   'download hedged': 'grid',
+  'wrong bytes of a server noticed': 'grid',
   'disk was full': 'storage',
   'disk failed': 'storage',
   'half-written share gone after a restart': 'storage',

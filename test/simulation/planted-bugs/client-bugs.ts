@@ -20,6 +20,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'at-most-once',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'restart-not-noticed',
@@ -27,6 +28,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     edits: [{ file: CLIENT_PEER, find: 'if (newIncarnation) this.calls.onRestart(nowMs);', replace: '' }],
     foundBy: 'settles',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'resolves-after-cancel',
@@ -40,6 +42,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'nothing-after-cancel',
     withinSeeds: 50,
+    workload: 'calls',
   },
   {
     name: 'cancel-never-repeated',
@@ -53,6 +56,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'cancel-arrives',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'cancel-not-sent',
@@ -60,6 +64,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     edits: [{ file: CLIENT_CALLS, find: 'if (tellPeer && known) this.#queueCancel(callId);', replace: '' }],
     foundBy: 'cancel-arrives',
     withinSeeds: 100,
+    workload: 'calls',
   },
   {
     name: 'un-queue-forgotten',
@@ -78,6 +83,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'nothing-after-cancel',
     withinSeeds: 100,
+    workload: 'calls',
   },
   {
     name: 'lost-pieces-of-cancelled-calls',
@@ -85,6 +91,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     edits: [{ file: CLIENT_CALL, find: "return this.state === 'settled';", replace: 'return false;' }],
     foundBy: 'nothing-after-cancel',
     withinSeeds: 200,
+    workload: 'calls',
   },
   {
     name: 'silent-one-by-one',
@@ -98,6 +105,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'silent-at-once',
     withinSeeds: 100,
+    workload: 'calls',
   },
   {
     name: 'deadline-forgotten',
@@ -112,6 +120,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'deadline',
     withinSeeds: 100,
+    workload: 'calls',
   },
   {
     name: 'says-not-executed',
@@ -125,6 +134,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'executed-no',
     withinSeeds: 50,
+    workload: 'calls',
   },
   {
     name: 'listener-left',
@@ -138,6 +148,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'nothing-left',
     withinSeeds: 20,
+    workload: 'calls',
   },
   {
     name: 'call-timer-left',
@@ -151,6 +162,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'settles-once',
     withinSeeds: 50,
+    workload: 'calls',
   },
   {
     name: 'timer-left-after-close',
@@ -164,5 +176,6 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'nothing-left',
     withinSeeds: 50,
+    workload: 'calls',
   },
 ];

@@ -12,6 +12,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     edits: [{ file: SERVER_CALLS, find: 'if (this.#settled.has(callId)) {', replace: 'if (callId < 0) {' }],
     foundBy: 'at-most-once',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'floor-ignored',
@@ -19,6 +20,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     edits: [{ file: SERVER_CALLS, find: 'if (callId < this.#floor) {', replace: 'if (callId < 0) {' }],
     foundBy: 'at-most-once',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'first-incomplete-forgotten',
@@ -32,6 +34,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'handler-told',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'forgotten-tombstone',
@@ -39,6 +42,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     edits: [{ file: SERVER_CALLS, find: 'this.#remember(start, end);', replace: '' }],
     foundBy: 'tombstone',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'boot-id-ignored',
@@ -52,6 +56,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'at-most-once',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'runs-from-a-recording',
@@ -65,6 +70,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'at-most-once',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'answer-kept-for-ever',
@@ -78,6 +84,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'nothing-left',
     withinSeeds: 20,
+    workload: 'calls',
   },
   {
     name: 'evicted-answer-not-told',
@@ -85,6 +92,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     edits: [{ file: SERVER_CALLS, find: 'this.#tellUnknown(call.callId);', replace: '' }],
     foundBy: 'settles',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'answers-after-cancel',
@@ -103,6 +111,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'nothing-after-cancel',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'handler-not-told',
@@ -112,6 +121,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'handler-told',
     withinSeeds: 100,
+    workload: 'calls',
   },
   {
     name: 'expired-request-runs',
@@ -125,6 +135,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'expired',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'unbounded-reassembly',
@@ -138,6 +149,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'bounded',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'memory-budget-leak',
@@ -151,6 +163,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'nothing-left',
     withinSeeds: 200,
+    workload: 'calls',
   },
   {
     name: 'grants-not-bounded',
@@ -164,5 +177,6 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'bounded',
     withinSeeds: 500,
+    workload: 'calls',
   },
 ];

@@ -15,6 +15,7 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'honest-ack',
     withinSeeds: 50,
+    workload: 'calls',
   },
   {
     name: 'packet-taken-twice',
@@ -28,6 +29,7 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'packet-once',
     withinSeeds: 50,
+    workload: 'calls',
   },
   {
     name: 'lost-packets-forgotten',
@@ -41,6 +43,7 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'settles',
     withinSeeds: 100,
+    workload: 'calls',
   },
   {
     name: 'amplifies',
@@ -54,6 +57,7 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'amplification',
     withinSeeds: 100,
+    workload: 'calls',
   },
   {
     name: 'new-address-trusted',
@@ -67,6 +71,7 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'amplification',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'session-ids-collide',
@@ -80,6 +85,7 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'settles',
     withinSeeds: 50,
+    workload: 'calls',
   },
   {
     name: 'handshake-given-up',
@@ -93,6 +99,7 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'settles',
     withinSeeds: 300,
+    workload: 'calls',
   },
   {
     name: 'parked-for-ever',
@@ -106,6 +113,7 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'settles',
     withinSeeds: 1000,
+    workload: 'calls',
   },
   {
     name: 'probes-without-calls',
@@ -124,6 +132,7 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'quiet',
     withinSeeds: 10,
+    workload: 'calls',
   },
   {
     name: 'stall-blamed-on-peers',
@@ -137,5 +146,6 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     ],
     foundBy: 'plausible-rtt',
     withinSeeds: 500,
+    workload: 'calls',
   },
 ];
