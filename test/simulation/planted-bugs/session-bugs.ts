@@ -65,8 +65,8 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'src/protocol/link.ts',
-        find: 'this.path.distrust();\n    this.#challenge = token;',
-        replace: 'this.#challenge = token;',
+        find: 'this.path.address = address;\n    this.path.distrust();',
+        replace: 'this.path.address = address;',
       },
     ],
     foundBy: 'amplification',
