@@ -10,6 +10,17 @@ import { outcomeOf, type ServerOutcome, seconds } from './error.ts';
 import { type Holding, maximumMatching, reaches, type UploadGoal } from './happiness.ts';
 import { isAtLeast, type Lateness, LateWatch, type Question } from './late-watch.ts';
 import { Notice } from './notice.ts';
+import {
+  BUSY_OUTCOME,
+  canTakeMore,
+  type Desk,
+  deskOutcome,
+  isBusy,
+  isFree,
+  newDesk,
+  pollDelayMs,
+  shut,
+} from './placement-desk.ts';
 
 /** What a placement is for. */
 export interface PlacementOptions {
@@ -74,17 +85,7 @@ export class Placement {
 
   constructor(options: PlacementOptions) {
     this.#options = options;
-    this.#desks = options.servers.map((server) => ({
-      server,
-      uploadSecret: options.random.bytes(32),
-      shut: false,
-      doubtful: false,
-      granted: new Set(),
-      has: new Set(),
-      spoiled: new Set(),
-      asking: undefined,
-      outcome: undefined,
-    }));
+    this.#desks = options.servers.map((server) => newDesk(server, options.random.bytes(32)));
     for (let share = 0; share < options.total; share++) this.#wanted.set(share, { doubleUp: true });
     this.#allocations = new LateWatch({
       clock: options.clock,
@@ -170,6 +171,7 @@ export class Placement {
       shut(desk, `did not answer within ${seconds(desk.asking.question.ageMs())}`);
       this.#cancel(desk);
     }
+    for (const desk of this.#desks) if (desk.busy.timer !== undefined) this.#stopPolling(desk);
     for (const share of this.#wanted.keys()) if (!this.#isPlaced(share)) this.#wanted.delete(share);
   }
 
@@ -229,18 +231,15 @@ export class Placement {
     // A share that waits for its turn to be offered elsewhere may still find a place.
     if (this.#payTimer !== undefined) return 'working';
     // Short of the goal anybody's answer helps, also one for a share that has a place by now.
-    return open.some(({ question }) => !isAtLeast(question.lateness, 'hopeless')) ? 'working' : 'stuck';
+    const isHopeful = open.some(({ question }) => !isAtLeast(question.lateness, 'hopeless'));
+    return isHopeful || this.#desks.some(({ busy }) => busy.timer !== undefined) ? 'working' : 'stuck';
   }
 
   /** What became of each server that was asked. */
   get outcomes(): ServerOutcome[] {
-    return this.#desks.flatMap(({ server: { name }, ...desk }) => {
-      if (desk.outcome !== undefined) return [{ name, outcome: desk.outcome }];
-      if (desk.asking !== undefined) {
-        return [{ name, outcome: `has not answered for ${seconds(desk.asking.question.ageMs())}` }];
-      }
-      const held = desk.granted.size + desk.has.size;
-      return held === 0 ? [] : [{ name, outcome: `takes ${held} share${held === 1 ? '' : 's'}` }];
+    return this.#desks.flatMap((desk) => {
+      const outcome = deskOutcome(desk);
+      return outcome === undefined ? [] : [{ name: desk.server.name, outcome }];
     });
   }
 
@@ -251,7 +250,10 @@ export class Placement {
   close(isDone: boolean): void {
     this.#allocations.close();
     this.#payTimer?.cancel();
-    for (const desk of this.#desks) this.#cancel(desk);
+    for (const desk of this.#desks) {
+      this.#cancel(desk);
+      desk.busy.timer?.cancel();
+    }
     for (const [share, { server, upload }] of this.#grants) {
       if (!this.#kept.has(share)) this.#options.errands.abort(server, upload, isDone);
     }
@@ -289,6 +291,7 @@ export class Placement {
       }
     }
     for (const share of homeless) {
+      if (this.#desks.some(({ busy }) => busy.timer !== undefined && busy.shares.includes(share))) continue;
       if (!this.#wanted.get(share)!.doubleUp) continue;
       const load = (desk: Desk) => desk.granted.size + desk.has.size + (offers.get(desk)?.length ?? 0);
       const [desk] = this.#desks
@@ -304,8 +307,7 @@ export class Placement {
   #vacantDesks(): Desk[] {
     const useful = new Set(maximumMatching(this.existing).values());
     const vacant = this.#desks.filter(
-      (desk) =>
-        !desk.shut && desk.asking === undefined && desk.granted.size === 0 && !useful.has(desk.server),
+      (desk) => isFree(desk) && desk.granted.size === 0 && !useful.has(desk.server),
     );
     return [...vacant.filter(({ doubtful }) => !doubtful), ...vacant.filter(({ doubtful }) => doubtful)];
   }
@@ -354,14 +356,42 @@ export class Placement {
         if (desk.asking?.question !== question) return;
         desk.asking = undefined;
         question.dropped();
-        shut(desk, outcomeOf(error));
-        // It may have done what it was asked all the same.
-        for (const share of shares) {
-          this.#options.errands.abort(desk.server, this.#uploadOf(desk, share), true);
+        if (isBusy(error)) {
+          this.#pollLater(desk, shares);
+        } else {
+          shut(desk, outcomeOf(error));
+          // It may have done what it was asked all the same.
+          for (const share of shares) {
+            this.#options.errands.abort(desk.server, this.#uploadOf(desk, share), true);
+          }
         }
         this.#changed();
       },
     );
+  }
+
+  /**
+   * Somebody else writes the share there: in the end it is there, for us too, or its writer is found to be gone. Worth
+   * waiting for as long as the goal is out of reach without this server.
+   */
+  #pollLater(desk: Desk, shares: readonly number[]): void {
+    const delayMs = this.#pushing ? undefined : pollDelayMs(desk);
+    if (delayMs === undefined) {
+      shut(desk, BUSY_OUTCOME);
+      return;
+    }
+    desk.busy.shares = shares;
+    desk.busy.polls++;
+    desk.busy.timer = this.#options.clock.setTimer(delayMs, () => {
+      desk.busy.timer = undefined;
+      this.#changed();
+    });
+  }
+
+  #stopPolling(desk: Desk): void {
+    desk.busy.timer?.cancel();
+    desk.busy.timer = undefined;
+    shut(desk, BUSY_OUTCOME);
   }
 
   #take(desk: Desk, shares: readonly number[], { allocated, alreadyHave }: AllocateResult): void {
@@ -415,40 +445,5 @@ export class Placement {
   }
 }
 
-/** What is known of one server in this placement. */
-interface Desk {
-  readonly server: StorageServer;
-  readonly uploadSecret: Uint8Array;
-  /** It failed or refused: it is not asked again. */
-  shut: boolean;
-  /** It was late when it was asked what it has: it is asked last. */
-  doubtful: boolean;
-  readonly granted: Set<number>;
-  /** Shares that were there before. */
-  readonly has: Set<number>;
-  /** Shares that it has, but damaged: it takes no other ones in their place, and they count for nothing. */
-  readonly spoiled: Set<number>;
-  /** The question that it has not answered; one at a time. */
-  asking:
-    | {
-        readonly shares: readonly number[];
-        readonly question: Question<Desk>;
-        readonly controller: AbortController;
-      }
-    | undefined;
-  /** Why it is shut. */
-  outcome: string | undefined;
-}
-
 /** As many servers as Tahoe-LAFS looks at: twice the shares. */
 const LOOKED_AT_PER_SHARE = 2;
-
-/** Whether it has taken or holds a share, so that there is reason to hope it takes another. */
-function canTakeMore(desk: Desk): boolean {
-  return !desk.shut && desk.asking === undefined && desk.granted.size + desk.has.size > 0;
-}
-
-function shut(desk: Desk, outcome: string): void {
-  desk.shut = true;
-  desk.outcome ??= outcome;
-}

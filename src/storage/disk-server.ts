@@ -71,6 +71,8 @@ export interface DiskStorageServerOptions {
 }
 
 const IDLE_UPLOAD_MS = 30 * 60 * 1000;
+/** Idle so long, an upload yields to another client: its own was killed, or is gone for longer than it would retry. */
+const TAKEOVER_MS = 60 * 1000;
 /** Reads under way at a time: each opens a file and may hold 16 MiB. Node has 4 threads for files anyway. */
 const READS_MAX = 16;
 /** Finished uploads whose secrets are remembered, so that a repeated `close` succeeds. */
@@ -154,6 +156,7 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
           `a share of ${checked.allocatedSize} bytes is larger than the ${this.#shareBytesMax} that this server takes`,
         );
       }
+      await this.#dropDeserted(checked);
       const somewhere = shareName(checked.storageIndex, 0);
       const { result, created } = await this.#folder.exclusively(
         somewhere,
@@ -278,6 +281,18 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
     } finally {
       this.#running.delete(running);
     }
+  }
+
+  /** Ends uploads of these shares that somebody else began and has not touched for a while. */
+  async #dropDeserted({ storageIndex, shareNumbers, uploadSecret }: AllocateRequest): Promise<void> {
+    const nowMs = this.#options.clock.now();
+    const deserted = shareNumbers
+      .map((shareNumber) => this.#uploads.get(shareName(storageIndex, shareNumber).id))
+      .filter((entry) => entry !== undefined)
+      .filter(({ upload, usedAtMs }) => !upload.busy && nowMs - usedAtMs >= TAKEOVER_MS)
+      .filter(({ upload }) => !upload.isHeldBy(uploadSecret));
+    // One that cannot be removed now is still in the way, and allocate says so.
+    await Promise.allSettled(deserted.map(({ upload }) => upload.abort()));
   }
 
   /** `created` are the uploads that were not under way before. Inside {@link ShareFolder.exclusively}. */

@@ -103,6 +103,8 @@ export interface StorageServer {
   readonly name: string;
   /** Its place in Tahoe-LAFS's permutation: servers are sorted by SHA1(storage index ‖ seed). */
   readonly permutationSeed: Uint8Array;
+  /** Asked before all that are not, for every file. Default false. */
+  readonly isPreferred?: boolean | undefined;
 
   version(options?: OperationOptions): Promise<ServerVersion>;
   allocate(request: AllocateRequest, options?: OperationOptions): Promise<AllocateResult>;

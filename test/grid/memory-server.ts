@@ -68,6 +68,7 @@ export class MemoryServer implements StorageServer {
   /** Called at the beginning of each operation. */
   onAsked: (asked: Asked) => void = () => {};
   readOnly: boolean = false;
+  isPreferred: boolean = false;
   /** It may have missed that it was told to forget something. */
   wasFrozen: boolean = false;
 
@@ -102,6 +103,13 @@ export class MemoryServer implements StorageServer {
       const alreadyHave = request.shareNumbers.filter((share) => this.shares.has(share));
       const allocated: number[] = [];
       const secret = Buffer.from(request.uploadSecret).toString('hex');
+      const isBusy = (share: number) => {
+        const other = this.unfinished.get(share);
+        return other !== undefined && other.secret !== secret;
+      };
+      if (alreadyHave.length === 0 && request.shareNumbers.every(isBusy)) {
+        throw new StorageError('SHARE_BUSY', 'another upload');
+      }
       for (const share of request.shareNumbers) {
         const other = this.unfinished.get(share);
         if (this.shares.has(share) || (other !== undefined && other.secret !== secret)) continue;

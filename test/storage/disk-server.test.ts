@@ -371,6 +371,24 @@ describe('space', () => {
 });
 
 describe('an idle upload', () => {
+  it('yields to another client after a minute without a word, not before, and not to its own', async () => {
+    const clock = new VirtualClock();
+    const server = await openServer({ files: memoryDisk() }, { clock });
+    const first = uploadRef(1, 0, 'first');
+    const second = uploadRef(1, 0, 'second');
+    await allocate(server, first, 100);
+    await server.write(first, 0, content(50));
+    await clock.run({ forMs: MINUTE_MS - 1 });
+    expect(await refusal(allocate(server, second, 100))).toBe('SHARE_BUSY');
+    await clock.run({ forMs: 1 });
+    expect(await allocate(server, first, 100)).toBe(true);
+    expect(await allocate(server, second, 100)).toBe(true);
+    expect(await refusal(server.write(first, 0, content(50)))).toBe('SHARE_BUSY');
+    await server.write(second, 0, content(100));
+    await server.close(second);
+    expect(await server.read(storageIndex(1), 0, 0, 100)).toEqual(content(100));
+  });
+
   it('is dropped after 30 minutes without a word, not before', async () => {
     const clock = new VirtualClock();
     const disk = { files: memoryDisk() };
