@@ -21,6 +21,8 @@ export interface GridServer {
   readonly address: string;
   /** Its place in the permutation; without one, what its address gives. */
   readonly permutationSeed: Uint8Array | undefined;
+  /** Asked before all others, for every file. */
+  readonly isPreferred?: boolean | undefined;
 }
 
 /** What a grid file says. */
@@ -128,10 +130,13 @@ const SERVER_SCHEMA = v.pipe(
           v.minLength(1, seedProblem),
         ),
       ),
+      preferred: v.optional(
+        v.boolean(`is neither true nor false${SEPARATOR}write "preferred: true", or leave it out`),
+      ),
     },
     (issue) =>
       issue.expected === 'never'
-        ? `unknown field ${issue.received}${SEPARATOR}a server has "address" and, if need be, "permutation-seed-base32"`
+        ? `unknown field ${issue.received}${SEPARATOR}a server has "address" and, if need be, "permutation-seed-base32" and "preferred"`
         : issue.received === 'undefined'
           ? `a server has no ${issue.expected}${SEPARATOR}write "address: nm://HOST:PORT"`
           : `a server is ${issue.received}${SEPARATOR}write an address, or an object with "address: nm://HOST:PORT"`,
@@ -140,6 +145,7 @@ const SERVER_SCHEMA = v.pipe(
     (server): GridServer => ({
       address: server.address,
       permutationSeed: server['permutation-seed-base32'],
+      ...(server.preferred && { isPreferred: true }),
     }),
   ),
 );

@@ -54,10 +54,10 @@ export async function connectGrid(grid: Grid, options: TransportOptions): Promis
   const transport = await openTransport({ transport: options.transport, trace: options.trace });
   const context = gbsContext(transport.clock);
   const overHttp = new Set<GbsStorageServer>();
-  const servers = grid.servers.map(({ address, permutationSeed }): StorageServer => {
-    const seed = permutationSeed === undefined ? {} : { permutationSeed };
-    if (!isHttpAddress(address)) return new RemoteStorageServer(transport.peer(address), seed);
-    const server = new GbsStorageServer(parseNurl(address), context, seed);
+  const servers = grid.servers.map(({ address, permutationSeed, isPreferred }): StorageServer => {
+    const place = { permutationSeed, isPreferred };
+    if (!isHttpAddress(address)) return new RemoteStorageServer(transport.peer(address), place);
+    const server = new GbsStorageServer(parseNurl(address), context, place);
     overHttp.add(server);
     return server;
   });

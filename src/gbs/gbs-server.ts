@@ -37,6 +37,7 @@ export interface GbsContext {
 export class GbsStorageServer implements StorageServer, Disposable {
   readonly name: string;
   readonly permutationSeed: Uint8Array;
+  readonly isPreferred: boolean;
   readonly #context: GbsContext;
   readonly #calls: ServerCalls;
   readonly #authorization: string;
@@ -47,10 +48,14 @@ export class GbsStorageServer implements StorageServer, Disposable {
   constructor(
     nurl: Nurl,
     context: GbsContext,
-    options: { readonly permutationSeed?: Uint8Array | undefined } = {},
+    options: {
+      readonly permutationSeed?: Uint8Array | undefined;
+      readonly isPreferred?: boolean | undefined;
+    } = {},
   ) {
     this.name = nurlName(nurl);
     this.permutationSeed = options.permutationSeed ?? nurl.spkiHash;
+    this.isPreferred = options.isPreferred ?? false;
     this.#context = context;
     const { clock, cohort } = context;
     this.#authorization = `Tahoe-LAFS ${base64(Buffer.from(nurl.swissnum))}`;

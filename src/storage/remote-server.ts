@@ -20,10 +20,17 @@ import {
   type UploadRef,
 } from './storage-server.ts';
 
+/** What a grid knows of a server besides its address. */
+export interface RemoteServerOptions {
+  readonly permutationSeed?: Uint8Array | undefined;
+  readonly isPreferred?: boolean | undefined;
+}
+
 /** {@link StorageServer} over a peer. */
 export class RemoteStorageServer implements StorageServer {
   readonly name: string;
   readonly permutationSeed: Uint8Array;
+  readonly isPreferred: boolean;
   readonly #peer: Peer;
   readonly #nodeId: Uint8Array;
 
@@ -31,10 +38,11 @@ export class RemoteStorageServer implements StorageServer {
    * Without a permutation seed, it is the SHA-256 of the peer's address. The node id that this server's lease secrets
    * are made for is the SHA-1 of the permutation seed.
    */
-  constructor(peer: Peer, options: { readonly permutationSeed?: Uint8Array } = {}) {
+  constructor(peer: Peer, options: RemoteServerOptions = {}) {
     this.#peer = peer;
     this.name = peer.address;
     this.permutationSeed = options.permutationSeed ?? createHash('sha256').update(peer.address).digest();
+    this.isPreferred = options.isPreferred ?? false;
     this.#nodeId = nodeIdOf(this.permutationSeed);
   }
 

@@ -134,3 +134,12 @@ describe('the grid file that is used', () => {
     await expect(named).rejects.toThrow('no such file or folder: /nonexistent/grid.yaml');
   });
 });
+
+describe('a preferred server', () => {
+  test('says so with true or false', () => {
+    const text = (value: string) => `servers:\n  - address: nm://10.0.0.1:4820\n    preferred: ${value}\n`;
+    expect(parseGrid(text('true'), 'grid.yaml').servers[0]?.isPreferred).toBe(true);
+    expect(parseGrid(text('false'), 'grid.yaml').servers[0]?.isPreferred).toBeUndefined();
+    expect(() => parseGrid(text('1'), 'grid.yaml')).toThrow(/line 3: servers\[0\]\.preferred is neither/);
+  });
+});
