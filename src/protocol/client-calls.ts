@@ -45,6 +45,8 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   readonly #answering = new Set<ClientCall>();
   /** To be sent once more, as soon as the budget allows it, in order. */
   readonly #waiting = new Set<ClientCall>();
+  /** Those whose last byte waits until the peer has been heard. */
+  readonly #heldBack = new Set<ClientCall>();
   #cancelFrame: RangesFrame | undefined;
 
   constructor(context: EndpointContext, peer: CalledPeer, outbox: Outbox) {
@@ -63,8 +65,17 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     return first ?? 0;
   }
 
-  start(request: CallRequest, nowMs: number): void {
+  /**
+   * `inDoubt`: nothing has been heard of the peer for so long that it may have restarted meanwhile. Of a call that must
+   * not be repeated the last byte then waits for a sign of life: what never left whole has not run anywhere.
+   */
+  start(request: CallRequest, inDoubt: boolean, nowMs: number): void {
     const call = new ClientCall(request, this, this.initialGrantBytes, nowMs);
+    // P-59
+    if (inDoubt && !request.idempotent) {
+      call.message.granted = Math.min(call.message.granted, request.bytes.length - 1);
+      this.#heldBack.add(call);
+    }
     this.#calls.set(request.callId, call);
     call.timerEntry = setTimer(this.#context.timers, undefined, call, call.wakeAtMs);
     this.#outbox.queue(call);
@@ -159,6 +170,15 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
       return;
     }
     this.#fail(call, parseErrorBody(body), false, nowMs);
+  }
+
+  /** The peer is there. */
+  onHeard(): void {
+    if (this.#heldBack.size === 0) return;
+    const calls = [...this.#heldBack];
+    this.#heldBack.clear();
+    for (const call of calls) this.onGrant(call.request.callId, this.initialGrantBytes);
+    this.#context.touch(this.#peer);
   }
 
   /** The peer takes more of a request. */

@@ -116,7 +116,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     stats.callsStarted++;
     if (this.health.state !== 'silent') {
       if (this.calls.size === 0) this.health.onFirstCall(nowMs);
-      this.calls.start(request, nowMs);
+      this.calls.start(request, this.#mayHaveRestarted(nowMs), nowMs);
       return;
     }
     this.health.probeSoon(nowMs);
@@ -126,6 +126,13 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     const report = reportOfRefusal(request.bytes.length, request.limits, this.report(nowMs));
     const { callId } = request;
     this.#context.emit({ type: 'failed', callId, code: 'PEER_SILENT', executed: 'no', report });
+  }
+
+  /** We know an incarnation of it, and have heard nothing of that for a while. */
+  #mayHaveRestarted(nowMs: number): boolean {
+    const { lastHeardAtMs } = this.health;
+    if (this.#peerEpoch === 0) return false;
+    return lastHeardAtMs === undefined || nowMs - lastHeardAtMs > this.#context.config.restartDoubtMs;
   }
 
   // ---- what comes from the network
@@ -151,6 +158,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     this.#peerEpoch = hello.epoch;
     this.calls.grantAll(hello.initialGrantBytes);
     if (newIncarnation) this.calls.onRestart(nowMs);
+    this.calls.onHeard();
 
     const link = this.#establish(completed, remoteSession, newIncarnation);
     const { maxDatagramBytes } = this.#context.config;
@@ -185,6 +193,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     const ackEliciting = frames.some((frame) => frame.type !== 'ack');
     link.received.onReceived(packet.packetNumber, ackEliciting, nowMs);
     this.#heard(nowMs);
+    this.calls.onHeard();
     const sound = this.#onFrames(link, frames, nowMs);
     this.#failIfTooNarrow(nowMs);
     this.#context.touch(this);

@@ -37,6 +37,8 @@ export interface ProtocolConfig {
   /** Distance of the single probes to a silent peer: doubling between these. */
   readonly silentProbeMinMs: number;
   readonly silentProbeMaxMs: number;
+  /** A peer that was not heard for this long may have restarted: what must not be repeated asks first (P-59). */
+  readonly restartDoubtMs: number;
   /** A timer that fires later than this was held up by our own event loop: timers are re-armed, nobody blamed. */
   readonly stallMs: number;
   /** Largest message (issue: 16 MiB). */
@@ -94,6 +96,7 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   idleProbeMs: 200,
   silentProbeMinMs: 500,
   silentProbeMaxMs: 30_000,
+  restartDoubtMs: 10_000,
   stallMs: 100,
   maxMessageBytes: 16 * 1024 * 1024,
   initialGrantBytes: 64 * 1024,

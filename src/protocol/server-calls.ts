@@ -18,6 +18,12 @@ import { ServerCall } from './server-call.ts';
 /** Milliseconds without a sign of life from the client after which its half-arrived requests are refused. */
 const RECEIVE_TIMEOUT_MS = 30_000;
 
+/**
+ * Milliseconds without a sign of life from the client after which its handlers at work are told that nobody waits: a
+ * client that does asks several times a second (P-90), and has long given up on us if it does not hear us.
+ */
+const ABANDONED_AFTER_MS = 60_000;
+
 /** What the calls of a client need besides the context. */
 export interface ServerContext extends EndpointContext {
   readonly kept: KeptAnswers;
@@ -381,6 +387,15 @@ export class ServerCalls implements MemoryAccount {
       return;
     }
     if (call.state !== 'running') return;
+    // While we stood still, nothing could be heard (P-68).
+    const heardAtMs = Math.max(this.#client.lastHeardMs, this.#client.path.stalledUntilMs);
+    const abandonedAtMs = heardAtMs + ABANDONED_AFTER_MS;
+    if (abandonedAtMs <= nowMs) {
+      // P-58: should it come back after all, it hears that nobody knows what became of the call.
+      this.#drop(call, 'cancelled');
+      this.#tellUnknown(call.callId);
+      return;
+    }
     // P-37
     if (!call.workingTold) {
       call.workingTold = true;
@@ -389,7 +404,7 @@ export class ServerCalls implements MemoryAccount {
       );
       this.#context.touch(this.#client);
     }
-    this.#setCallTimer(call, call.deadlineAtMs);
+    this.#setCallTimer(call, Math.min(call.deadlineAtMs, abandonedAtMs));
   }
 
   #setCallTimer(call: ServerCall, atMs: number): void {

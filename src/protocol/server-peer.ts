@@ -260,8 +260,8 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
   }
 
   forgiveStall(nowMs: number): void {
-    if (this.#timerEntry === undefined) return;
     this.path.stalledUntilMs = nowMs;
+    if (this.#timerEntry === undefined) return;
     this.session?.forgiveStall(nowMs);
     this.#context.touch(this);
   }

@@ -22,12 +22,14 @@ export class Download {
   readonly #load: { streams: number };
   /** Pieces that have come to the reader, none of them missing. */
   #received = 0;
+  /** The one that the producer works for. */
+  #current: Turn | undefined;
   #nextSeq = 0;
   #pumping = false;
   #head: Promise<unknown> | undefined;
   #source: PieceSource | undefined;
   #over = false;
-  #ended: { readonly resolve: () => void; readonly reject: (reason: unknown) => void } | undefined;
+  #onEnd: () => void = () => {};
 
   /** `load`: how many share what may be unconfirmed. */
   constructor(load: { streams: number }) {
@@ -35,18 +37,18 @@ export class Download {
   }
 
   /**
-   * Runs the handler; resolves when the reader has been given the end of the answer, or what the handler threw: an error
-   * comes to the reader in its turn, behind the pieces that came before it.
+   * Runs the handler; resolves when the reader has been given the end of the answer, or what the handler threw (an error
+   * comes to the reader in its turn, behind the pieces that came before it), or wants no more.
    */
   run(handle: () => Promise<unknown>): Promise<null> {
-    const ended = new Promise<void>((resolve, reject) => {
-      this.#ended = { resolve, reject };
+    const ended = new Promise<null>((resolve) => {
+      this.#onEnd = () => resolve(null);
     });
     this.#head = handle().then((answer) => this.#begin(answer));
     // Who reads the head is told; until somebody does, it is no unhandled rejection.
     this.#head.catch(() => {});
     void this.#pump();
-    return ended.then(() => null);
+    return ended;
   }
 
   #begin(answer: unknown): unknown {
@@ -78,16 +80,15 @@ export class Download {
   }
 
   /** Nobody waits for the answer any more. */
-  cancel(reason: unknown): void {
-    if (this.#over) return;
+  cancel(): void {
     this.#finish();
-    this.#ended?.reject(reason);
   }
 
   async #pump(): Promise<void> {
     if (this.#pumping || this.#head === undefined) return;
     this.#pumping = true;
     for (let turn = this.#takeTurn(); turn !== undefined; turn = this.#takeTurn()) {
+      this.#current = turn;
       try {
         const piece = this.#nextSeq === 1 ? [await this.#head] : await (this.#source?.next() ?? null);
         turn.resolve(piece);
@@ -98,6 +99,7 @@ export class Download {
         this.#finish();
       }
     }
+    this.#current = undefined;
     this.#pumping = false;
   }
 
@@ -116,8 +118,10 @@ export class Download {
     if (this.#over) return;
     this.#over = true;
     this.#source?.stop();
+    // The producer may never come back to who waits for it.
+    this.#current?.resolve(null);
     for (const { resolve } of this.#turns.values()) resolve(null);
     this.#turns.clear();
-    this.#ended?.resolve();
+    this.#onEnd();
   }
 }

@@ -119,7 +119,7 @@ class ServedStream {
     const { signal } = context;
     const onAbort = (): void => {
       this.upload.cancel(signal.reason);
-      this.download.cancel(signal.reason);
+      this.download.cancel();
     };
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();

@@ -65,6 +65,47 @@ describe('the first call to a peer', () => {
 });
 
 describe('a server that restarts', () => {
+  // P-59
+  it('while nobody calls it costs the next call two round trips, and no outcome', async () => {
+    const pair = new SimPair({ link: { latencyMs: 50 } });
+    counting(pair, 'add');
+    await pair.run(pair.peer.call('add', 1));
+    await pair.pass(11_000);
+    pair.network.crash(SERVER_HOST);
+    pair.startServer();
+    const executions = counting(pair, 'add');
+    const startedAtMs = pair.clock.now();
+    expect(await pair.run(pair.peer.call('add', 2))).toBe(2);
+    expect(pair.clock.now() - startedAtMs).toBeLessThan(3 * 100 + 20);
+    expect([...executions]).toEqual([[2, 1]]);
+    // Of the second half of a minute nobody is in doubt.
+    const soonAtMs = pair.clock.now();
+    expect(await pair.run(pair.peer.call('add', 3))).toBe(3);
+    expect(pair.clock.now() - soonAtMs).toBeLessThan(110);
+    expect(await pair.close()).toEqual({ timers: 0, sockets: 0 });
+  });
+
+  // P-59
+  it('and one that did not: after a pause the last byte waits for a sign of life, unless the call may be repeated', async () => {
+    const pair = new SimPair({ link: { latencyMs: 50 } });
+    const executions = counting(pair, 'add');
+    await pair.run(pair.peer.call('add', 1));
+    for (const [idempotent, roundTrips] of [
+      [false, 2],
+      [true, 1],
+    ] as const) {
+      await pair.pass(11_000);
+      const startedAtMs = pair.clock.now();
+      const body = `idempotent: ${idempotent}`;
+      expect(await pair.run(pair.peer.call('add', body, { idempotent }))).toBe(body);
+      const elapsedMs = pair.clock.now() - startedAtMs;
+      expect(elapsedMs).toBeGreaterThanOrEqual(roundTrips * 100);
+      expect(elapsedMs).toBeLessThan(roundTrips * 100 + 15);
+    }
+    expect([...executions.values()]).toEqual([1, 1, 1]);
+    expect(await pair.close()).toEqual({ timers: 0, sockets: 0 });
+  });
+
   it('runs idempotent calls again and leaves the outcome of the others unknown', async () => {
     const pair = new SimPair();
     pair.server.handle('hang', () => new Promise(() => {}), { early: 'safe' });
@@ -126,6 +167,47 @@ describe('an address', () => {
     const before = pair.server.stats.sessionsEstablished;
     expect(await pair.run(pair.peer.call('echo', 3))).toBe(3);
     expect(pair.server.stats.sessionsEstablished).toBe(before);
+  });
+});
+
+describe('a client that is gone', () => {
+  const NEVER = { deadline: Number.POSITIVE_INFINITY };
+
+  // P-58
+  it('has its handlers told after a minute', async () => {
+    const pair = new SimPair();
+    let toldAtMs: number | undefined;
+    pair.server.handle('hang', (_body, { signal }) => {
+      signal.addEventListener('abort', () => {
+        toldAtMs = pair.clock.now();
+      });
+      return new Promise(() => {});
+    });
+    pair.peer.call('hang', null, NEVER).catch(() => {});
+    await pair.pass(30_000);
+    // A client that is there asks again and again, and may wait as long as it likes.
+    await pair.pass(90_000);
+    expect(toldAtMs).toBeUndefined();
+    pair.network.crash(CLIENT_HOST);
+    await pair.pass(59_000);
+    expect(toldAtMs).toBeUndefined();
+    await pair.pass(2_000);
+    expect(toldAtMs).toBeGreaterThan(120_000);
+    expect(pair.server.status().gauges).toMatchObject({ runningRequests: 0 });
+  });
+
+  // P-58
+  it('and comes back after that learns that nobody knows the outcome', async () => {
+    const pair = new SimPair();
+    pair.server.handle('hang', () => new Promise(() => {}));
+    const call = pair.peer.call('hang', null, NEVER);
+    const outcome = outcomes([call]);
+    await pair.pass(1000);
+    pair.network.pause(CLIENT_HOST);
+    await pair.pass(90_000);
+    pair.network.resume(CLIENT_HOST);
+    expect(await pair.run(outcome)).toEqual(['OUTCOME_UNKNOWN']);
+    expect(await pair.close()).toEqual({ timers: 0, sockets: 0 });
   });
 });
 
