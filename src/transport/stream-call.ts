@@ -280,7 +280,8 @@ export class StreamCall implements AnswerStream {
         return;
       }
       const waitMs = this.#overdueTold ? deadlineAfterMs : overdueAfterMs;
-      if (isAdaptive || !this.#overdueTold) timer = clock.setTimer(waitMs - waitedMs, arm);
+      // At least a millisecond: a remainder that rounding has left would not move the clock.
+      if (isAdaptive || !this.#overdueTold) timer = clock.setTimer(Math.max(1, waitMs - waitedMs), arm);
     };
     arm();
     return () => timer?.cancel();
