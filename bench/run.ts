@@ -4,6 +4,8 @@
 const SUITES: Readonly<Record<string, string>> = {
   bulk: 'bulk transfer over a link with real loss, and the share of a bottleneck, beside TCP (root)',
   calls: 'small calls over loopback, beside what else there is',
+  deadlines:
+    'how soon a late peer is noticed, and how often a healthy one is blamed, beside three other rules',
   erasure: 'the erasure code, and encoding for upload',
   grid: 'files on ten storage nodes, some of which freeze; over UDP and over TCP',
   latency: 'calls at a steady rate while datagrams are lost: simulated, or (bench:net, root) on a link',

@@ -29,6 +29,7 @@ export type {
 export { RpcError, type RpcErrorInfo } from './transport/error.ts';
 export { explain } from './transport/explain.ts';
 export {
+  type Expectation,
   expectedOf,
   GatherError,
   type GatherOptions,

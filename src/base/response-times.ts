@@ -45,7 +45,8 @@ const SAMPLE_FADED = 0.5;
 const OVERDUE_FLOOR_MS = 30;
 const OVERDUE_CAP_MS = 10_000;
 const OVERDUE_UNKNOWN_MS = 500;
-const MARGIN = 1.25;
+const MARGIN = 1.3;
+const MARGIN_OF_FEW = 2.5;
 /** No peer's own slowness is waited for longer than this, or than so many times what others need. */
 const PATIENCE_MIN_MS = 1_000;
 const PATIENCE_COHORTS = 8;
@@ -60,13 +61,21 @@ const PEER_METHODS_MAX = 16;
 const COHORT_METHODS_MAX = 64;
 
 /**
+ * The part of a response time that is the path's: a round trip, but no more than what the peer says it did not hold the
+ * request for. The rest is recorded: the handler's time, and that of everything that a message needs beyond one trip.
+ */
+export function networkMsOf(elapsedMs: number, heldMs: number, rtt: RoundTripEstimate): number {
+  return Math.min(rtt.smoothedMs, Math.max(0, elapsedMs - heldMs));
+}
+
+/**
  * Response times of one peer, or, without a cohort of its own, of all peers of an endpoint. What is recorded
  * for a peer is recorded for its cohort too. Bounded: 16 methods of a peer (64 of a cohort), of which the one
  * not used for longest makes room, each with 4 size classes (up to 16 KiB, 128 KiB, 1 MiB, more) of 400 bytes,
  * made when first used.
  *
- * Sizes are request and expected answer together. Times are those the caller sees, from the first byte sent;
- * they contain the network. What is not the peer's doing (our own stall, a silent network) is not recorded.
+ * Sizes are request and expected answer together. Times are those that the caller sees, from the first byte sent, less
+ * the path's round trip ({@link networkMsOf}): the path is added as it is when a limit is asked for. What is not the peer's doing (our own stall, a silent network) is not recorded.
  */
 export class ResponseTimes {
   readonly #cohort: ResponseTimes | undefined;
@@ -112,11 +121,12 @@ export class ResponseTimes {
    * After how many milliseconds such a call is overdue, if it starts now. With n samples of 95th percentile
    * p95, and the path's smoothed round-trip time and variance:
    *
-   *     overdue   = min(own, patience) + 4 variance                   with n >= 4
-   *     overdue   = min(max(own, borrowed), patience) + 4 variance    with fewer
-   *     own       = (1.25 + 2.5 / n) p95
-   *     borrowed  = 1.25 p95 of the cohort + smoothed; 500 ms + smoothed if the cohort does not know either
-   *     patience  = max(1 s, 8 p95 of the cohort) + smoothed
+   *     overdue   = network + min(own, patience)                   with n >= 4
+   *     overdue   = network + min(max(own, borrowed), patience)    with fewer
+   *     network   = smoothed + 4 variance
+   *     own       = (1.3 + 2.5 / n) p95
+   *     borrowed  = 1.3 p95 of the cohort; 500 ms if the cohort does not know either
+   *     patience  = max(1 s, 8 p95 of the cohort)
    *
    * and never less than 30 ms or more than 10 s.
    */
@@ -126,7 +136,7 @@ export class ResponseTimes {
 
   /**
    * After how many milliseconds such a call is given up, if it starts now and its caller named no deadline:
-   * 4 x (the larger of `own` and `borrowed`, as above, + 4 variance), at least 15 s and at most 60 s; 30 s if
+   * 4 x (`network` + the larger of `own` and `borrowed`, as above), at least 15 s and at most 60 s; 30 s if
    * nobody knows. It is there for handlers that hang: who vanishes from the network is noticed long before.
    */
   deadlineAfterMs(method: string, sizeBytes: number, nowMs: number, rtt: RoundTripEstimate): number {
@@ -234,24 +244,28 @@ type KnownTimes = Pick<TimeLimitBasis, 'samples' | 'p95Ms' | 'cohortSamples' | '
 function overdueAfterMs(known: KnownTimes, rtt: RoundTripEstimate): number {
   const { samples, cohortSamples, cohortP95Ms } = known;
   let neededMs = ownMs(known);
-  if (samples < SAMPLES_MIN) neededMs = Math.max(neededMs, borrowedMs(known) + rtt.smoothedMs);
+  if (samples < SAMPLES_MIN) neededMs = Math.max(neededMs, borrowedMs(known));
   if (cohortSamples > 0) {
-    const patienceMs = Math.max(PATIENCE_MIN_MS, PATIENCE_COHORTS * cohortP95Ms) + rtt.smoothedMs;
-    neededMs = Math.min(neededMs, patienceMs);
+    neededMs = Math.min(neededMs, Math.max(PATIENCE_MIN_MS, PATIENCE_COHORTS * cohortP95Ms));
   }
-  return clamp(neededMs + 4 * rtt.varianceMs, OVERDUE_FLOOR_MS, OVERDUE_CAP_MS);
+  return clamp(neededMs + networkMs(rtt), OVERDUE_FLOOR_MS, OVERDUE_CAP_MS);
 }
 
 function deadlineAfterMs(known: KnownTimes, rtt: RoundTripEstimate): number {
-  const neededMs = Math.max(ownMs(known), borrowedMs(known) + rtt.smoothedMs);
+  const neededMs = Math.max(ownMs(known), borrowedMs(known));
   const anybodyKnows = known.samples >= SAMPLES_MIN || known.cohortSamples > 0;
   const floorMs = anybodyKnows ? DEADLINE_FLOOR_MS : DEADLINE_UNKNOWN_MS;
-  return clamp(DEADLINE_OVERDUES * (neededMs + 4 * rtt.varianceMs), floorMs, DEADLINE_CAP_MS);
+  return clamp(DEADLINE_OVERDUES * (neededMs + networkMs(rtt)), floorMs, DEADLINE_CAP_MS);
+}
+
+/** The path's part of a response time that is not unusual. */
+function networkMs({ smoothedMs, varianceMs }: RoundTripEstimate): number {
+  return smoothedMs + 4 * varianceMs;
 }
 
 /** Few samples rarely contain the slow ones: the fewer, the wider the margin. */
 function ownMs({ samples, p95Ms }: KnownTimes): number {
-  return samples < SAMPLE_FADED ? 0 : (MARGIN + (2 * MARGIN) / samples) * p95Ms;
+  return samples < SAMPLE_FADED ? 0 : (MARGIN + MARGIN_OF_FEW / samples) * p95Ms;
 }
 
 function borrowedMs({ cohortSamples, cohortP95Ms }: KnownTimes): number {

@@ -234,6 +234,10 @@ export class DatagramTransport implements Transport {
     return this.#endpoint.overdueAfterMs(to, method, expectedBytes, this.clock.now());
   }
 
+  hasLearnt(to: SocketAddress, method: string, expectedBytes: number): boolean {
+    return this.#endpoint.hasLearnt(to, method, expectedBytes, this.clock.now());
+  }
+
   resolveHost(host: string): Promise<string> {
     return this.#options.resolve(host);
   }
@@ -435,6 +439,11 @@ class DatagramPeer implements Peer {
     this.#resolved = { host, port: this.#port };
     options.signal?.throwIfAborted();
     return this.#transport.startCall(this, this.#resolved, method, body, options, startedAtMs);
+  }
+
+  hasLearnt(method: string, expectedBytes = 0): boolean {
+    const to = this.#resolved ?? { host: this.#host, port: this.#port };
+    return this.#transport.hasLearnt(to, method, expectedBytes);
   }
 
   overdueAfterMs(method: string, expectedBytes = 0): number {

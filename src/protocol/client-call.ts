@@ -6,6 +6,7 @@
 import type { CallLimits, FailedCallState } from '../base/call-report.ts';
 import type { CallProgress } from '../base/failed-call.ts';
 import type { HeapEntry } from '../base/heap.ts';
+import { OverdueWatch } from '../base/overdue-watch.ts';
 import {
   FRAME,
   fragmentOverheadBytes,
@@ -52,8 +53,7 @@ export interface CallRequest {
   readonly bytes: Uint8Array;
   /** Absolute; Infinity = never. */
   readonly deadlineAtMs: number;
-  readonly overdueAtMs: number;
-  /** Where these two come from. */
+  /** Where that comes from, and when it is overdue by what was known when it began. */
   readonly limits: CallLimits;
   readonly idempotent: boolean;
   /** Request and expected answer together: the size class of its response time. */
@@ -68,7 +68,7 @@ export class ClientCall implements Outgoing, TimerTarget {
   state: ClientCallState = 'queued';
   /** When its first byte left; response times count from here, not from the queue. */
   firstSentAtMs: number | undefined;
-  overdueTold = false;
+  readonly overdue: OverdueWatch;
   /** It is to be sent once more, and waits until then for the budget to allow it. */
   repeatAtMs: number | undefined;
   /** It was sent once more, and the budget has paid. */
@@ -88,6 +88,7 @@ export class ClientCall implements Outgoing, TimerTarget {
     this.#owner = owner;
     this.message = new OutgoingMessage(request.bytes, initialGrantBytes);
     this.startedAtMs = nowMs;
+    this.overdue = new OverdueWatch(request.limits, nowMs);
   }
 
   get dead(): boolean {
@@ -111,7 +112,7 @@ export class ClientCall implements Outgoing, TimerTarget {
       requestAckedBytes: message.ackedBytes,
       working: this.saidWorking,
       answer: answer && { arrivedBytes: answer.message.arrivedBytes, totalBytes: answer.message.total },
-      overdue: this.overdueTold,
+      overdue: this.overdue.told,
       limits: request.limits,
     };
   }
@@ -123,9 +124,8 @@ export class ClientCall implements Outgoing, TimerTarget {
 
   /** The next time at which something is due for this call. */
   get wakeAtMs(): number {
-    const { deadlineAtMs, overdueAtMs } = this.request;
     const repeatAtMs = this.repeatAtMs ?? Number.POSITIVE_INFINITY;
-    return Math.min(deadlineAtMs, repeatAtMs, this.overdueTold ? Number.POSITIVE_INFINITY : overdueAtMs);
+    return Math.min(this.request.deadlineAtMs, repeatAtMs, this.overdue.lookAtMs);
   }
 
   onTimer(nowMs: number): void {

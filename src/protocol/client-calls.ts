@@ -5,7 +5,7 @@ import type { PeerReport } from '../base/call-report.ts';
 import type { Executed, RpcErrorCode } from '../base/error-code.ts';
 import { reportOfCall } from '../base/failed-call.ts';
 import type { MemoryAccount } from '../base/memory-budget.ts';
-import type { ResponseTimes } from '../base/response-times.ts';
+import { networkMsOf, type ResponseTimes } from '../base/response-times.ts';
 import { STATUS } from '../wire/frame.ts';
 import { type ErrorBody, parseErrorBody } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
@@ -76,6 +76,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
       call.message.granted = Math.min(call.message.granted, request.bytes.length - 1);
       this.#heldBack.add(call);
     }
+    if (this.#calls.size === 0) this.#context.selfDoubt.asked(this);
     this.#calls.set(request.callId, call);
     call.timerEntry = setTimer(this.#context.timers, undefined, call, call.wakeAtMs);
     this.#outbox.queue(call);
@@ -101,12 +102,20 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
       this.#fail(call, { code: 'DEADLINE_EXCEEDED', executed: executedSoFar(call) }, true, nowMs);
       return;
     }
-    if (!call.overdueTold && request.overdueAtMs <= nowMs) {
-      call.overdueTold = true;
+    if (call.overdue.lookAtMs <= nowMs && this.#isOverdue(call, nowMs)) {
       this.#context.emit({ type: 'overdue', callId: request.callId, afterMs: nowMs - call.startedAtMs });
     }
     if (call.repeatAtMs !== undefined && call.repeatAtMs <= nowMs) this.#repeat(call, nowMs);
     else call.timerEntry = setTimer(this.#context.timers, undefined, call, call.wakeAtMs);
+  }
+
+  #isOverdue({ overdue, request, firstSentAtMs }: ClientCall, nowMs: number): boolean {
+    const { path, responseTimes } = this.#peer;
+    return overdue.look(nowMs, {
+      sentAtMs: firstSentAtMs,
+      limits: responseTimes.limits(request.method, request.sizeBytes, nowMs, path.rtt),
+      isOurs: () => this.#context.selfDoubt.isOurs(this, firstSentAtMs ?? nowMs),
+    });
   }
 
   // ---- what the peer says
@@ -153,7 +162,8 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
 
   #onAnswer(call: ClientCall, body: Uint8Array, nowMs: number): void {
     const { callId, method, sizeBytes } = call.request;
-    const { retries, stats } = this.#context;
+    const { retries, selfDoubt, stats } = this.#context;
+    selfDoubt.answered(this, call.overdue.inTime, nowMs);
     if (call.repeatPaid) {
       // The work of the first try was lost: in all there was no more of it.
       retries.giveBack();
@@ -162,7 +172,9 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     if (call.answerStatus === STATUS.ok) {
       const sentAtMs = call.firstSentAtMs ?? call.startedAtMs;
       if (sentAtMs >= this.#peer.path.stalledUntilMs) {
-        this.#peer.responseTimes.record(method, sizeBytes, nowMs - sentAtMs, nowMs);
+        const elapsedMs = nowMs - sentAtMs;
+        const networkMs = networkMsOf(elapsedMs, call.heldUs / 1000, this.#peer.path.rtt);
+        this.#peer.responseTimes.record(method, sizeBytes, elapsedMs - networkMs, nowMs);
       }
       stats.callsAnswered++;
       this.#settle(call, false);
@@ -255,6 +267,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     }
     call.apply('settle');
     this.#calls.delete(callId);
+    if (this.#calls.size === 0) this.#context.selfDoubt.settled(this);
     this.#answering.delete(call);
     this.#waiting.delete(call);
     this.#outbox.remove(call);
@@ -276,7 +289,9 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   #recordAtLeast(call: ClientCall, nowMs: number): void {
     if (call.firstSentAtMs === undefined || call.firstSentAtMs < this.#peer.path.stalledUntilMs) return;
     const { method, sizeBytes } = call.request;
-    this.#peer.responseTimes.recordAtLeast(method, sizeBytes, nowMs - call.firstSentAtMs, nowMs);
+    const elapsedMs = nowMs - call.firstSentAtMs;
+    const networkMs = networkMsOf(elapsedMs, 0, this.#peer.path.rtt);
+    this.#peer.responseTimes.recordAtLeast(method, sizeBytes, elapsedMs - networkMs, nowMs);
   }
 
   /** What was sent of each request may be waiting at the peer for a sign of life: it gets the beginning once more. */

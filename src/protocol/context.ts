@@ -4,6 +4,7 @@ import type { Heap, HeapEntry } from '../base/heap.ts';
 import type { MemoryBudget } from '../base/memory-budget.ts';
 import type { ResponseTimes } from '../base/response-times.ts';
 import type { RetryBudget } from '../base/retry-budget.ts';
+import type { SelfDoubt } from '../base/self-doubt.ts';
 import type { Protection } from '../session/protection.ts';
 import type { ProtocolConfig } from './config.ts';
 import type { EndpointEvent, EndpointStats } from './events.ts';
@@ -33,6 +34,8 @@ export interface EndpointContext extends LinkContext {
   readonly stats: EndpointStats;
   /** Response times of all peers together: what a peer without history is judged by. */
   readonly cohort: ResponseTimes;
+  /** Whether those who are late show that we are. */
+  readonly selfDoubt: SelfDoubt<object>;
   /** Pays for hedges and for repeated calls. */
   readonly retries: RetryBudget;
   readonly sessions: SessionTable;

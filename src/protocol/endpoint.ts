@@ -12,6 +12,7 @@ import { callLimits, OutstandingCalls } from '../base/outstanding-calls.ts';
 import type { Random } from '../base/random.ts';
 import { ResponseTimes } from '../base/response-times.ts';
 import { RetryBudget } from '../base/retry-budget.ts';
+import { SelfDoubt } from '../base/self-doubt.ts';
 import type { Protection } from '../session/protection.ts';
 import {
   DATA_HEADER_BYTES,
@@ -129,6 +130,7 @@ export class Endpoint {
       stats: this.stats,
       cohort: this.#cohort,
       retries: this.retries,
+      selfDoubt: new SelfDoubt(),
       sessions: this.#sessions,
       kept: new KeptAnswers(this.config.maxKeptResponseBytes),
       load: { calls: 0 },
@@ -364,7 +366,6 @@ export class Endpoint {
         method: call.method,
         bytes,
         deadlineAtMs: nowMs + limits.deadlineAfterMs,
-        overdueAtMs: nowMs + limits.overdueAfterMs,
         limits,
         idempotent: call.idempotent,
         sizeBytes,
@@ -445,6 +446,11 @@ export class Endpoint {
   overdueAfterMs(to: PathAddress, method: string, expectedBytes: number, nowMs: number): number {
     const { responseTimes, rtt } = this.#calledPeers.times(to);
     return responseTimes.overdueAfterMs(method, expectedBytes, nowMs, rtt);
+  }
+
+  /** Whether {@link overdueAfterMs} follows from answers. */
+  hasLearnt(to: PathAddress, method: string, expectedBytes: number, nowMs: number): boolean {
+    return this.#calledPeers.times(to).responseTimes.estimate(method, expectedBytes, nowMs).source !== 'none';
   }
 
   // ---- outputs

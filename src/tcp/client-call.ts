@@ -4,6 +4,7 @@
 import type { CallLimits, FailedCallState } from '../base/call-report.ts';
 import type { CallProgress } from '../base/failed-call.ts';
 import type { HeapEntry } from '../base/heap.ts';
+import { OverdueWatch } from '../base/overdue-watch.ts';
 import { writeRequest } from './frame.ts';
 import type { IncomingMessage } from './incoming-message.ts';
 import type { Outgoing } from './send-queue.ts';
@@ -17,7 +18,6 @@ export interface CallRequest {
   readonly bytes: Uint8Array;
   /** Absolute; Infinity = never. */
   readonly deadlineAtMs: number;
-  readonly overdueAtMs: number;
   readonly idempotent: boolean;
   /** What the two times follow from. */
   readonly limits: CallLimits;
@@ -39,7 +39,7 @@ export class ClientCall implements Outgoing {
   readonly bytes: Uint8Array;
   readonly startedAtMs: number;
   alarm: Alarm | undefined;
-  overdueTold = false;
+  readonly overdue: OverdueWatch;
   /** When its first byte was written; response times count from here, not from the queue. */
   firstSentAtMs: number | undefined;
   /** All of it has been written to some connection, so that it may have run. */
@@ -60,13 +60,13 @@ export class ClientCall implements Outgoing {
     this.request = request;
     this.bytes = request.bytes;
     this.startedAtMs = now();
+    this.overdue = new OverdueWatch(request.limits, this.startedAtMs);
     this.#now = now;
   }
 
   /** The next time at which something is due for this call. */
   get wakeAtMs(): number {
-    const { deadlineAtMs, overdueAtMs } = this.request;
-    return this.overdueTold ? deadlineAtMs : Math.min(deadlineAtMs, overdueAtMs);
+    return Math.min(this.request.deadlineAtMs, this.overdue.lookAtMs);
   }
 
   /** For the report of a call that fails now, before it is taken out of its connection. */
@@ -78,7 +78,7 @@ export class ClientCall implements Outgoing {
       firstSentAtMs,
       requestBytes: this.bytes.length,
       answer: this.arriving,
-      overdue: this.overdueTold,
+      overdue: this.overdue.told,
       limits: request.limits,
     };
   }

@@ -4,7 +4,7 @@
 import type { PeerReport } from '../base/call-report.ts';
 import type { Executed, RpcErrorCode } from '../base/error-code.ts';
 import { reportOfCall } from '../base/failed-call.ts';
-import { ResponseTimes } from '../base/response-times.ts';
+import { networkMsOf, ResponseTimes } from '../base/response-times.ts';
 import { RttEstimator } from '../base/rtt.ts';
 import { STATUS } from '../wire/frame.ts';
 import { type ErrorBody, parseErrorBody } from '../wire/message.ts';
@@ -54,6 +54,7 @@ export class ClientCalls {
   add(request: CallRequest): ClientCall {
     const { clock, timers } = this.#context;
     const call = new ClientCall(request, () => clock.now());
+    if (this.#calls.size === 0) this.#context.selfDoubt.asked(this);
     this.#calls.set(request.callId, call);
     call.alarm = new Alarm(timers, (nowMs) => this.#onDue(call, nowMs));
     call.alarm.set(call.wakeAtMs);
@@ -70,15 +71,17 @@ export class ClientCalls {
   }
 
   onResponse(call: ClientCall, status: number, heldUs: number, body: Uint8Array): void {
-    const { clock, outcomes, stats } = this.#context;
+    const { clock, outcomes, selfDoubt, stats } = this.#context;
     const nowMs = clock.now();
+    selfDoubt.answered(this, call.overdue.inTime, nowMs);
     const { callId, method, sizeBytes } = call.request;
     const error = status === STATUS.ok ? undefined : parseErrorBody(body);
     const elapsedMs = nowMs - (call.firstSentAtMs ?? call.startedAtMs);
     if (call.bytes.length + body.length <= RTT_SAMPLE_BYTES_MAX) this.rtt.update(elapsedMs, heldUs / 1000);
     // An error that its handler gave is an answer, too; a refusal tells nothing of how long work takes.
     if (error === undefined || error.code === 'HANDLER_FAILED') {
-      this.responseTimes.record(method, sizeBytes, elapsedMs, nowMs);
+      const networkMs = networkMsOf(elapsedMs, heldUs / 1000, this.rtt);
+      this.responseTimes.record(method, sizeBytes, elapsedMs - networkMs, nowMs);
     }
     if (error !== undefined) {
       this.#fail(call, error, false, nowMs);
@@ -119,17 +122,23 @@ export class ClientCalls {
   }
 
   #onDue(call: ClientCall, nowMs: number): void {
-    const { callId, deadlineAtMs, overdueAtMs } = call.request;
+    const { callId, deadlineAtMs } = call.request;
     if (deadlineAtMs <= nowMs) {
       this.#recordAtLeast(call, nowMs);
       this.#fail(call, { code: 'DEADLINE_EXCEEDED', executed: executedSoFar(call) }, true, nowMs);
       return;
     }
-    if (!call.overdueTold && overdueAtMs <= nowMs) {
-      call.overdueTold = true;
-      call.alarm?.set(call.wakeAtMs);
-      this.#context.outcomes.overdue(callId, nowMs - call.startedAtMs);
-    }
+    const isOverdue = call.overdue.lookAtMs <= nowMs && this.#isOverdue(call, nowMs);
+    call.alarm?.set(call.wakeAtMs);
+    if (isOverdue) this.#context.outcomes.overdue(callId, nowMs - call.startedAtMs);
+  }
+
+  #isOverdue({ overdue, request, firstSentAtMs }: ClientCall, nowMs: number): boolean {
+    return overdue.look(nowMs, {
+      sentAtMs: firstSentAtMs,
+      limits: this.responseTimes.limits(request.method, request.sizeBytes, nowMs, this.rtt),
+      isOurs: () => this.#context.selfDoubt.isOurs(this, firstSentAtMs ?? nowMs),
+    });
   }
 
   /** `peer`: what is known of it, when several calls fail for one reason. */
@@ -150,13 +159,17 @@ export class ClientCalls {
     this.#calls.delete(call.request.callId);
     call.alarm?.clear();
     this.#owner.connection?.forget(call, tellPeer);
-    if (this.#calls.size === 0) this.#owner.onIdle();
+    if (this.#calls.size > 0) return;
+    this.#context.selfDoubt.settled(this);
+    this.#owner.onIdle();
   }
 
   #recordAtLeast(call: ClientCall, nowMs: number): void {
     if (call.firstSentAtMs === undefined) return;
     const { method, sizeBytes } = call.request;
-    this.responseTimes.recordAtLeast(method, sizeBytes, nowMs - call.firstSentAtMs, nowMs);
+    const elapsedMs = nowMs - call.firstSentAtMs;
+    const networkMs = networkMsOf(elapsedMs, 0, this.rtt);
+    this.responseTimes.recordAtLeast(method, sizeBytes, elapsedMs - networkMs, nowMs);
   }
 }
 

@@ -7,6 +7,7 @@ import type { MemoryBudget } from '../base/memory-budget.ts';
 import type { Random } from '../base/random.ts';
 import type { ResponseTimes } from '../base/response-times.ts';
 import type { RetryBudget } from '../base/retry-budget.ts';
+import type { SelfDoubt } from '../base/self-doubt.ts';
 import type { HandlerTable } from '../transport/handler-table.ts';
 import type { TransportEvent } from '../transport/transport.ts';
 import type { StreamNetwork } from './byte-stream.ts';
@@ -38,6 +39,8 @@ export interface TcpContext {
   readonly stats: TcpStats;
   /** Response times of all peers together: what a peer without history is judged by. */
   readonly cohort: ResponseTimes;
+  /** Whether those who are late show that we are. */
+  readonly selfDoubt: SelfDoubt<object>;
   /** Pays for hedges; repeats over a new connection are charged, but do not wait. */
   readonly retries: RetryBudget;
   readonly handlers: HandlerTable;

@@ -9,6 +9,7 @@ import { callLimits, OutstandingCalls } from '../base/outstanding-calls.ts';
 import type { Random } from '../base/random.ts';
 import { ResponseTimes } from '../base/response-times.ts';
 import { RetryBudget } from '../base/retry-budget.ts';
+import { SelfDoubt } from '../base/self-doubt.ts';
 import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transport/address.ts';
 import { publishHealth } from '../transport/diagnostics.ts';
 import { badArgument, explainFailure } from '../transport/failure.ts';
@@ -81,6 +82,7 @@ export class TcpTransport implements Transport {
       stats,
       cohort: new ResponseTimes(),
       retries: new RetryBudget(stats),
+      selfDoubt: new SelfDoubt(),
       handlers: new HandlerTable(this.streams.readAhead),
       outcomes: {
         answer: (callId, body) => {
@@ -211,7 +213,6 @@ export class TcpTransport implements Transport {
       method,
       bytes,
       deadlineAtMs: startedAtMs + limits.deadlineAfterMs,
-      overdueAtMs: startedAtMs + limits.overdueAfterMs,
       limits,
       idempotent,
       sizeBytes,
@@ -273,6 +274,11 @@ class TcpPeer implements Peer {
       return Promise.reject(error);
     }
     return this.#transport.startCall(this.client, method, encoded, options);
+  }
+
+  hasLearnt(method: string, expectedBytes = 0): boolean {
+    const { responseTimes } = this.client.calls;
+    return responseTimes.estimate(method, expectedBytes, this.clock.now()).source !== 'none';
   }
 
   overdueAfterMs(method: string, expectedBytes = 0): number {

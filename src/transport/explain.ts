@@ -77,8 +77,8 @@ function answerOf({ state, working, answerArrivedBytes, answerBytes }: CallRepor
 function limitsOf({ limits, overdue }: CallReport): string[] {
   const { deadline, deadlineAfterMs, overdueAfterMs, basis } = limits;
   const { samples, p95Ms, cohortSamples, cohortP95Ms } = basis;
-  const own = `${plural(Math.round(samples), 'recent answer')} of this peer${samples >= 0.5 ? ` (95 % within ${ms(p95Ms)})` : ''}`;
-  const others = `${Math.round(cohortSamples)} of all peers (95 % within ${ms(cohortP95Ms)})`;
+  const own = `${plural(Math.round(samples), 'recent answer')} of this peer${samples >= 0.5 ? ` (95 % within ${ms(p95Ms)} and the way)` : ''}`;
+  const others = `${Math.round(cohortSamples)} of all peers (${ms(cohortP95Ms)})`;
   const path = `a round trip of ${ms(basis.smoothedRttMs)} ± ${ms(basis.rttVarianceMs)}`;
   const known = cohortSamples > 0 ? `${own}, ${others} and ${path}` : `${own} and ${path}`;
   const soft = `it ${overdue ? 'was' : 'would be'} overdue after ${ms(overdueAfterMs)}`;

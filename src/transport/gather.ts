@@ -16,6 +16,14 @@ export interface GatherHooks {
   readonly onOverdue: () => void;
 }
 
+/** What is expected of a source at the moment. */
+export interface Expectation {
+  /** It answers within this many milliseconds, or is late; on whatever scale is the same for all. */
+  readonly needMs: number;
+  /** Whether that follows from answers. A guess says only how sources compare. */
+  readonly learnt: boolean;
+}
+
 /** How {@link gather} asks. */
 export interface GatherOptions<S> {
   /** How many answers are wanted. */
@@ -27,10 +35,10 @@ export interface GatherOptions<S> {
   /** Default: the system's. */
   readonly clock?: Clock | undefined;
   /**
-   * What this source usually needs, in milliseconds, on whatever scale is the same for all; for Peers, see
+   * What this source needs, as far as is known at the moment; asked again as others answer. For Peers, see
    * {@link expectedOf}. Without it all are expected to need the same.
    */
-  readonly expectMs?: ((source: S) => number) | undefined;
+  readonly expect?: ((source: S) => Expectation) | undefined;
   /** Attempts running at once, late ones included. Default: no bound. */
   readonly runningMax?: number | undefined;
   /**
@@ -99,14 +107,14 @@ export class NotNeededError extends Error {
  *
  * `need + spare` attempts are started at once. One that fails is replaced by the next source at once; one
  * that is late is, too, but goes on. An attempt is late when it calls `hooks.onOverdue`, or when it takes
- * longer, compared with its own `expectMs`, than those who have answered make likely: see "Overdue in a
+ * longer, compared with its own `expect`, than those who have answered make likely: see "Overdue in a
  * group" in spec/deadlines.md.
  *
  * With the last answer needed, what still runs is cancelled through its `signal`, with a
  * {@link NotNeededError} as reason; its outcome is ignored. No listener and no timer stays behind.
  *
  * @throws GatherError as soon as `need` cannot be reached any more; `options.signal.reason` when that aborts;
- *   RangeError for counts that are none; what `sources`, `expectMs` throws.
+ *   RangeError for counts that are none; what `sources`, `expect` throws.
  */
 export async function gather<S, R>(
   sources: Iterable<S>,
@@ -121,9 +129,12 @@ export async function gather<S, R>(
   return new Gathering(sources, attempt, options).result;
 }
 
-/** An {@link GatherOptions.expectMs} for Peers: what is known of their response times to such a call. */
-export function expectedOf(method: string, expectedBytes?: number): (peer: Peer) => number {
-  return (peer) => peer.overdueAfterMs(method, expectedBytes);
+/** An {@link GatherOptions.expect} for Peers: what is known of their response times to such a call. */
+export function expectedOf(method: string, expectedBytes?: number): (peer: Peer) => Expectation {
+  return (peer) => ({
+    needMs: peer.overdueAfterMs(method, expectedBytes),
+    learnt: peer.hasLearnt(method, expectedBytes),
+  });
 }
 
 /** Answers that must have come before anybody is late by comparison, and the quantile of their ratios. */
@@ -141,7 +152,6 @@ const STALL_MS = 50;
 interface Attempt<S> {
   readonly source: S;
   readonly controller: AbortController;
-  readonly expectedMs: number;
   readonly startedAtMs: number;
   /** Time in which this process stood still; not the source's doing. */
   excusedMs: number;
@@ -239,18 +249,16 @@ class Gathering<S, R> {
 
   #start(source: S): void {
     this.#started++;
-    const expectedMs = this.#options.expectMs?.(source) ?? 1;
     const attempt: Attempt<S> = {
       source,
       controller: new AbortController(),
-      expectedMs: expectedMs > 0 && expectedMs < Number.POSITIVE_INFINITY ? expectedMs : 1,
       startedAtMs: this.#clock.now(),
       excusedMs: 0,
       late: false,
     };
     this.#running.add(attempt);
     const onOverdue = () => {
-      if (this.#running.has(attempt)) this.#guard(() => this.#markLate([attempt]));
+      if (this.#running.has(attempt)) this.#guard(() => this.#onOverdue(attempt));
     };
     // Started within a promise, so that an attempt that throws has failed like one that rejects.
     new Promise<R>((resolve) => {
@@ -261,11 +269,20 @@ class Gathering<S, R> {
     );
   }
 
+  /** By its own past it is late. If all others are, too, the group's timer decides. */
+  #onOverdue(attempt: Attempt<S>): void {
+    const isExcused =
+      this.#ratios.length >= ANSWERS_MIN &&
+      this.#expected(attempt.source).learnt &&
+      this.#lateAtMs(attempt) > this.#clock.now();
+    if (!isExcused) this.#markLate([attempt]);
+  }
+
   #onAnswer(attempt: Attempt<S>, value: R): void {
     if (!this.#running.delete(attempt)) return;
     const elapsedMs = this.#clock.now() - attempt.startedAtMs;
     this.#answers.push({ source: attempt.source, value, elapsedMs });
-    const ratio = (elapsedMs - attempt.excusedMs) / attempt.expectedMs;
+    const ratio = (elapsedMs - attempt.excusedMs) / this.#expected(attempt.source).needMs;
     this.#ratios.splice(lowerBound(this.#ratios, ratio), 0, ratio);
     if (this.#answers.length < this.#options.need) {
       this.#fill();
@@ -321,9 +338,17 @@ class Gathering<S, R> {
     const answered = this.#ratios.length;
     if (attempt.late || answered < ANSWERS_MIN) return Number.POSITIVE_INFINITY;
     const ratio = this.#ratios[Math.ceil(RATIO_QUANTILE * answered) - 1]!;
+    const { needMs, learnt } = this.#expected(attempt.source);
     const silent = this.#running.size / (answered + this.#running.size);
-    const allowedMs = attempt.expectedMs * ratio * (TOLERANCE + TOLERANCE_OF_FEW * silent);
-    return attempt.startedAtMs + attempt.excusedMs + Math.max(LATE_FLOOR_MS, allowedMs);
+    // Who is known is not to be hurried by others who were quick today; only excused by others who were slow.
+    const factor = learnt ? Math.max(1, ratio * TOLERANCE) : ratio * (TOLERANCE + TOLERANCE_OF_FEW * silent);
+    return attempt.startedAtMs + attempt.excusedMs + Math.max(LATE_FLOOR_MS, needMs * factor);
+  }
+
+  #expected(source: S): Expectation {
+    const { needMs, learnt } = this.#options.expect?.(source) ?? { needMs: 1, learnt: false };
+    const isTime = needMs > 0 && needMs < Number.POSITIVE_INFINITY;
+    return isTime ? { needMs, learnt } : { needMs: 1, learnt: false };
   }
 
   #inTime(): number {

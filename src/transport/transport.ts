@@ -72,6 +72,8 @@ export interface Peer {
    * `expectedBytes` picks the size class.
    */
   overdueAfterMs(method: string, expectedBytes?: number): number;
+  /** Whether that follows from answers, of this peer or of the others; else it is a guess. */
+  hasLearnt(method: string, expectedBytes?: number): boolean;
 }
 
 /** What a handler is told besides the request. */

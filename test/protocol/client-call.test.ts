@@ -40,7 +40,6 @@ function newCall(sizeBytes = 100, deadlineAtMs = 5000, firstIncomplete = 3): Cli
     method: 'm',
     bytes,
     deadlineAtMs,
-    overdueAtMs: 1000,
     limits: LIMITS,
     idempotent: false,
     sizeBytes,
@@ -137,8 +136,9 @@ describe('client call', () => {
 
   test('wakes when it is overdue, then at its deadline', () => {
     const call = newCall();
-    expect(call.wakeAtMs).toBe(1000);
-    call.overdueTold = true;
+    expect(call.wakeAtMs).toBe(call.overdue.lookAtMs);
+    const limits = { ...call.request.limits, overdueAfterMs: 900 };
+    expect(call.overdue.look(1000, { sentAtMs: 0, limits, isOurs: () => false })).toBe(true);
     expect(call.wakeAtMs).toBe(5000);
   });
 });

@@ -30,6 +30,7 @@ export class FakeTransport implements Transport {
       clock: this.clock,
       retries: this.retries,
       health: 'live',
+      hasLearnt: () => true,
       call: (method, body, options) => this.#call(method, body, options),
       stream: () => {
         throw new Error('there are no streams here');

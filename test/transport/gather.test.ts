@@ -186,10 +186,12 @@ describe('gather', () => {
     }
     await expect(run(sources(), { need: 2 })).rejects.toThrow('no list');
     expect([...cancelled.keys()]).toEqual(['a']);
-    const expectMs = () => {
+    const expectNothing = () => {
       throw new Error('no idea');
     };
-    await expect(run([{ name: 'a', answerMs: 1 }], { need: 1, expectMs })).rejects.toThrow('no idea');
+    await expect(run([{ name: 'a', answerMs: 1 }], { need: 1, expect: expectNothing })).rejects.toThrow(
+      'no idea',
+    );
   });
 });
 
@@ -395,11 +397,32 @@ describe('late by comparison', () => {
       { name: 'far', answerMs: 600, expectMs: 500 },
       { name: 'other', answerMs: 1 },
     ];
-    const expectMs = (source: Source) => source.expectMs ?? 20;
+    const expectation = (source: Source) => ({ needMs: source.expectMs ?? 20, learnt: false });
     const fair = setUp();
-    expect(named(await fair.run(sources, { need: 3, expectMs }))).toEqual([]);
+    expect(named(await fair.run(sources, { need: 3, expect: expectation }))).toEqual([]);
     const unaware = setUp();
     expect(named(await unaware.run(sources, { need: 3 }))).toEqual(['far']);
+  });
+
+  test('a source that is known is not hurried by the others, but excused by them', async () => {
+    const expectation = ({ expectMs = 1 }: Source) => ({ needMs: expectMs, learnt: true });
+    const hurried: Source[] = [
+      { name: 'a', answerMs: 20, expectMs: 100 },
+      { name: 'b', answerMs: 20, expectMs: 100 },
+      { name: 'c', answerMs: 95, expectMs: 100 },
+      { name: 'spare', answerMs: 1 },
+    ];
+    expect(named(await setUp().run(hurried, { need: 3, expect: expectation }))).toEqual([]);
+    const slow: Source[] = [
+      { name: 'a', answerMs: 200, expectMs: 100 },
+      { name: 'b', answerMs: 200, expectMs: 100 },
+      { name: 'c', answerMs: 240, expectMs: 100, overdueMs: 210 },
+      { name: 'd', answerMs: 900, expectMs: 100, overdueMs: 210 },
+      { name: 'spare', answerMs: 1, expectMs: 100 },
+    ];
+    const excused = setUp();
+    expect(named(await excused.run(slow, { need: 4, expect: expectation }))).toEqual(['d']);
+    expect(excused.started.at(-1)).toBe('spare@300');
   });
 
   test('when all are slow alike nobody is late', async () => {
@@ -409,7 +432,10 @@ describe('late by comparison', () => {
       answerMs: 2000 + 100 * i,
       expectMs: 20,
     }));
-    const result = await run(sources, { need: 5, expectMs: (source) => source.expectMs ?? 1 });
+    const result = await run(sources, {
+      need: 5,
+      expect: (source) => ({ needMs: source.expectMs ?? 1, learnt: false }),
+    });
     expect(result.overdue).toEqual([]);
   });
 
@@ -417,7 +443,10 @@ describe('late by comparison', () => {
     const { run, started } = setUp();
     const odd = [0, Number.NaN, Number.POSITIVE_INFINITY];
     const sources = odd.map((expectMs, i) => ({ name: `s${i}`, answerMs: 50, expectMs }));
-    const result = await run(sources, { need: 3, expectMs: (source) => source.expectMs ?? 1 });
+    const result = await run(sources, {
+      need: 3,
+      expect: (source) => ({ needMs: source.expectMs ?? 1, learnt: false }),
+    });
     expect([started.length, result.overdue.length]).toEqual([3, 0]);
   });
 
@@ -439,8 +468,9 @@ describe('late by comparison', () => {
 
   test('expectedOf asks the peer', () => {
     const asked: unknown[] = [];
-    const peer = { overdueAfterMs: (...args: unknown[]) => asked.push(args) * 70 } as unknown as Peer;
-    expect(expectedOf('read', 5000)(peer)).toBe(70);
+    const overdueAfterMs = (...args: unknown[]) => asked.push(args) * 70;
+    const peer = { hasLearnt: () => true, overdueAfterMs } as unknown as Peer;
+    expect(expectedOf('read', 5000)(peer)).toEqual({ needMs: 70, learnt: true });
     expect(asked).toEqual([['read', 5000]]);
   });
 });
