@@ -35,6 +35,8 @@ const config: Config = {
 
 /** Nobody waits longer than this in the pictures: beyond, it was not noticed. */
 const NEVER_MS = 30_000;
+/** Calls that are drawn. */
+const DOTS = 220;
 
 /** Writes `summary.svg` and one file per scenario. @param firstRuns the calls of one seed, by scenario. */
 export async function drawAll(
@@ -101,12 +103,14 @@ function summary(scenarios: readonly Scenario[], verdicts: readonly Verdict[]): 
 
 function overTime(scenario: Scenario, calls: readonly ObservedCall[]): TopLevelSpec {
   const mine = calls.filter(({ peer }) => peer === 0);
-  const answered = mine.flatMap(({ startMs, elapsedMs }) =>
-    elapsedMs === undefined ? [] : [{ s: startMs / 1000, ms: elapsedMs, what: 'answer' }],
-  );
-  // One in five is enough for a line.
+  const every = Math.ceil(mine.length / DOTS);
+  const answered = mine
+    .filter((_, index) => index % every === 0)
+    .flatMap(({ startMs, elapsedMs }) =>
+      elapsedMs === undefined ? [] : [{ s: startMs / 1000, ms: elapsedMs, what: 'answer' }],
+    );
   const allowed = mine
-    .filter((_, index) => index % 5 === 0)
+    .filter((_, index) => index % (2 * every) === 0)
     .flatMap(({ startMs, allowedMs }) =>
       [...allowedMs].map(([rule, ms]) => ({ s: round(startMs / 1000), ms: round(ms), rule })),
     );
@@ -175,7 +179,9 @@ function round(value: number): number {
 
 async function write(path: string, spec: TopLevelSpec): Promise<void> {
   const view = new View(parse(compile(spec).spec), { renderer: 'none' });
-  const svg = await view.toSVG();
+  const svg = (await view.toSVG()).replace(/\d+\.\d{2,}/g, (number) =>
+    String(Number(Number(number).toFixed(1))),
+  );
   view.finalize();
   await writeFile(path, `${svg}\n`);
 }

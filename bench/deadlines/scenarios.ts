@@ -107,7 +107,7 @@ export const SCENARIOS: readonly Scenario[] = [
     fault: 'a handler hangs',
     begin: (world) => {
       world.network.setUplink(CLIENT, { bandwidthBytesPerMs: 250, queueBytes: 128 * 1024 });
-      world.clock.setTimer(10_000, () => world.uploadUntil(25_000));
+      world.clock.setTimer(10_000, () => world.uploadUntil(18_000));
       hangsAtLast(world);
     },
   },

@@ -60,7 +60,7 @@ export interface TimeLimitBasis {
   readonly source: 'peer' | 'cohort' | 'none';
   /** Recent samples of this peer, method and size class; fewer than were taken, as old ones fade. */
   readonly samples: number;
-  /** Their 95th percentile; 0 without samples. */
+  /** Their 95th percentile, less the path's round trip; 0 without samples. */
   readonly p95Ms: number;
   /** The same of all peers together; 0 while they have too few samples to go by. */
   readonly cohortSamples: number;

@@ -17,6 +17,7 @@ export interface ResponseTimeEstimate {
   readonly source: 'peer' | 'cohort' | 'none';
   /** Recent samples that it stands for; fewer than were taken, as old ones fade. */
   readonly samples: number;
+  /** Of response times less the path's round trip. */
   readonly medianMs: number;
   readonly p95Ms: number;
 }
@@ -28,7 +29,7 @@ export interface TimeLimits {
   readonly basis: TimeLimitBasis;
 }
 
-/** One row of what is known. */
+/** One row of what is known. Times are response times less the path's round trip. */
 export interface ResponseTimeRow {
   readonly method: string;
   /** Request and expected answer together are at most this large; Infinity for the last class. */

@@ -5,7 +5,8 @@ import { SimNetwork } from '../../src/sim/network.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
 import { openSimTransport } from '../../src/sim/transport.ts';
 import { RpcError } from '../../src/transport/error.ts';
-import { gather } from '../../src/transport/gather.ts';
+import { type GatherHooks, gather } from '../../src/transport/gather.ts';
+import type { Peer } from '../../src/transport/transport.ts';
 import { SimPair } from '../datagram/sim-pair.ts';
 
 function empty(): RetryBudget {
@@ -208,11 +209,12 @@ describe('servers with more to do than they can', () => {
       await clock.run({ forMs: 1000 / PER_SECOND });
       const first = random.int(0, SERVERS - 1);
       const ring = Array.from({ length: hedged ? SERVERS : 1 }, (_, j) => peers[(first + j) % SERVERS]!);
-      const operation = gather(ring, (peer, signal, hooks) => peer.call('work', null, { signal, ...hooks }), {
-        need: 1,
-        clock,
-        signal: abortIn(clock, 1000),
-      });
+      // A caller without patience: what is learnt would not hedge here at all, as everybody is late.
+      const attempt = (peer: Peer, signal: AbortSignal, { onOverdue }: GatherHooks) => {
+        clock.setTimer(60, onOverdue);
+        return peer.call('work', null, { signal });
+      };
+      const operation = gather(ring, attempt, { need: 1, clock, signal: abortIn(clock, 1000) });
       operations.push(operation.then(() => answered++).catch(() => {}));
     }
     await clock.runUntil(Promise.all(operations));
