@@ -169,6 +169,13 @@ export class SimNetwork {
     }
   }
 
+  /** Somebody on the way sends a datagram that was recorded before, from the same address, to where it went. */
+  replay({ bytes, from, to }: Datagram): void {
+    const copy: Datagram = { bytes: bytes.slice(), from, to };
+    this.#note('replayed', copy);
+    this.#receive(copy);
+  }
+
   /** Freezes a host's process, as SIGSTOP does: see {@link SimHost}. */
   pause(host: string): void {
     this.#host(host).freeze();

@@ -11,6 +11,8 @@ export const NETWORK_EVENTS = [
   'duplicated',
   'reordered',
   'corrupted',
+  /** Somebody who has recorded it sends it once more. */
+  'replayed',
   /** A bottleneck's queue was full. */
   'queue-full',
   'too-large',

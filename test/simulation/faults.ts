@@ -6,6 +6,7 @@ import type { SimNetwork } from '../../src/sim/network.ts';
 import type { SeededRandom } from '../../src/sim/random.ts';
 import type { ClientNode, ServerNode } from './nodes.ts';
 import type { FaultKind, SimPlan } from './plan.ts';
+import type { Recorder } from './recorder.ts';
 import type { Findings } from './violations.ts';
 
 /** What faults are done to. */
@@ -16,6 +17,8 @@ export interface FaultWorld {
   readonly clients: readonly ClientNode[];
   readonly findings: Findings;
   readonly plan: SimPlan;
+  /** There when packets are replayed. */
+  readonly recorder: Recorder | undefined;
 }
 
 /** Does something after a time, unless the run heals before. */
@@ -28,7 +31,7 @@ export function armFaults(world: FaultWorld, random: SeededRandom): () => void {
   const later: Later = (afterMs, task) => void timers.push(clock.setTimer(afterMs, task));
   for (const kind of plan.faults) {
     const own = random.fork(kind);
-    const times = own.int(1, 3);
+    const times = kind === 'replays' ? own.int(3, 12) : own.int(1, 3);
     for (let i = 0; i < times; i++) {
       later(own.between(0, plan.safetyMs), () => begin(kind, world, own, later));
     }
@@ -61,7 +64,7 @@ function isRunning(node: ServerNode | ClientNode): boolean {
 
 /** One fault begins; it ends by itself unless the run heals before. */
 function begin(kind: FaultKind, world: FaultWorld, random: SeededRandom, later: Later): void {
-  const { network, servers, clients, findings } = world;
+  const { network, servers, clients, findings, recorder } = world;
   findings.tell?.(`fault: ${kind}`);
   const server = random.pick(servers);
   const client = random.pick(clients);
@@ -74,6 +77,9 @@ function begin(kind: FaultKind, world: FaultWorld, random: SeededRandom, later: 
     case 'reordering':
     case 'spikes':
       // The links do it by themselves.
+      return;
+    case 'replays':
+      recorder?.replaySome(network, random);
       return;
     case 'slow-uplink':
       network.setUplink(node.host, {

@@ -11,6 +11,7 @@ export const FAULTS = [
   'bursts',
   'duplication',
   'reordering',
+  'replays',
   'spikes',
   'slow-uplink',
   'partitions',

@@ -17,6 +17,7 @@ import { armFaults } from './faults.ts';
 import { drawFiles, GridWorkload } from './grid-workload.ts';
 import { ClientNode, type NodeWorld, ServerNode } from './nodes.ts';
 import type { SimPlan } from './plan.ts';
+import { Recorder } from './recorder.ts';
 import type { Sometimes } from './sometimes.ts';
 import { StoryObserver } from './story.ts';
 import { Findings, type Tell, type Violation } from './violations.ts';
@@ -58,6 +59,7 @@ class SeedRun {
   readonly #random: SeededRandom;
   readonly #amplification: AmplificationWatch;
   readonly #ledger: CallLedger;
+  readonly #recorder: Recorder | undefined;
   readonly #running = new RunningHandlers();
   readonly #grid: GridWorkload;
   readonly #servers: ServerNode[];
@@ -70,6 +72,7 @@ class SeedRun {
     const random = new SeededRandom(`run ${plan.seed}`);
     this.#random = random;
     this.findings = new Findings(() => this.#clock.now(), tell);
+    this.#recorder = plan.faults.includes('replays') ? new Recorder() : undefined;
     const hosts = Array.from({ length: plan.servers }, (_, i) => `10.0.0.${i + 1}`);
     this.#amplification = new AmplificationWatch(hosts, this.findings);
     this.#network = new SimNetwork({
@@ -78,6 +81,7 @@ class SeedRun {
       link: plan.link,
       trace: (event) => {
         this.#amplification.onNetwork(event);
+        this.#recorder?.onNetwork(event);
         if (tell !== undefined) this.#tellNetwork(event);
       },
     });
@@ -123,6 +127,7 @@ class SeedRun {
     const heal = armFaults({ ...this.#world, plan: this.#plan }, this.#random.fork('faults'));
     await this.#clock.run({ until: this.#tick, forMs: this.#plan.safetyMs });
     heal();
+    this.#recorder?.replayAll(this.#network);
     await this.#settle();
     await this.#letCancelsArrive();
     await this.#reachEverybody();
@@ -169,6 +174,7 @@ class SeedRun {
       servers: this.#servers,
       clients: this.#clients,
       findings,
+      recorder: this.#recorder,
     };
   }
 
@@ -339,10 +345,21 @@ class SeedRun {
       await this.#clock.runUntil(server.shares.check(server.storage!), SETTLE_MS);
   }
 
+  /** So that something is to be left behind. */
+  async #callWithoutWaiting({ transport }: ClientNode): Promise<void> {
+    for (const { address } of this.#servers)
+      transport!
+        .peer(address)
+        .call('ping', null, { deadline: 60_000 })
+        .catch(() => {});
+    await this.#clock.run({ forMs: 0 });
+  }
+
   /** Closes everything; then nothing may be left of it. */
   async #end(): Promise<void> {
     for (const node of [...this.#clients, ...this.#servers]) {
       const { transport, host } = node;
+      if (node instanceof ClientNode) await this.#callWithoutWaiting(node);
       const { peerErrors } = transport!.stats;
       this.findings.saw('stale id refused', transport!.stats.requestsRefusedStale);
       if (peerErrors > 0)
@@ -402,6 +419,7 @@ class SeedRun {
 const NETWORK_SOMETIMES: Partial<Record<NetworkEventKind, Sometimes>> = {
   lost: 'datagram lost',
   duplicated: 'datagram duplicated',
+  replayed: 'datagram replayed',
   reordered: 'datagram reordered',
   'too-large': 'datagram too large for a shrunken path',
   partitioned: 'datagram in a partition',

@@ -6,6 +6,7 @@ export const SOMETIMES = {
   'datagram lost': 'network',
   'datagram duplicated': 'network',
   'datagram reordered': 'network',
+  'datagram replayed': 'network',
   'datagram too large for a shrunken path': 'network',
   'datagram in a partition': 'network',
   'datagram in a black hole': 'network',

@@ -167,12 +167,12 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'grants-not-bounded',
-    story: 'a receiver grants to everybody at once whatever they want to send',
+    story: 'a receiver grants the whole of a message as long as it may grant anything',
     edits: [
       {
         file: 'src/protocol/grants.ts',
-        find: 'const budget = maxGrantedBytes - this.#promisedBytes;',
-        replace: 'const budget = Number.MAX_SAFE_INTEGER;',
+        find: 'const limit = Math.min(message.total, message.arrivedBytes + grantAheadBytes, message.granted + budget);',
+        replace: 'const limit = budget > 0 ? message.total : message.granted;',
       },
     ],
     foundBy: 'bounded',
