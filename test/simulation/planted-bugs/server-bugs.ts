@@ -89,7 +89,13 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
   {
     name: 'evicted-answer-not-told',
     story: 'a server that had to forget an answer lets its caller wait',
-    edits: [{ file: SERVER_CALLS, find: 'this.#tellUnknown(call.callId);', replace: '' }],
+    edits: [
+      {
+        file: SERVER_CALLS,
+        find: '// P-52\n    this.#forget(call);\n    this.#tellUnknown(call.callId);',
+        replace: 'this.#forget(call);',
+      },
+    ],
     foundBy: 'settles',
     withinSeeds: 300,
     workload: 'calls',
