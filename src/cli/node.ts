@@ -6,6 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HttpsFacade } from '../gbs/https-facade.ts';
 import { DiskStorageServer } from '../storage/disk-server.ts';
+import type { ExpiryWalk } from '../storage/lease-expiry.ts';
 import { serveStorage } from '../storage/rpc-methods.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
 import { EXIT } from './exit-codes.ts';
@@ -26,6 +27,7 @@ export interface NodeOptions {
   readonly trace?: string | undefined;
   /** The port for clients of Tahoe-LAFS; 0 is any free one, without it there is none. */
   readonly http?: number | undefined;
+  readonly expireLeases?: boolean | undefined;
 }
 
 /** Serves until a signal asks it to stop; to stop when asked is a success. */
@@ -45,6 +47,7 @@ export function node(io: CliIo, options: NodeOptions): Promise<number> {
       name: transport.address,
       clock: transport.clock,
       unixSeconds: () => Date.now() / 1000,
+      expireLeases: options.expireLeases ? tellOfWalk(io) : undefined,
     });
     serveStorage(transport, server);
     await using http = await openHttp(options, server);
@@ -62,6 +65,16 @@ async function openHttp(
 ): Promise<HttpsFacade | undefined> {
   if (http === undefined) return undefined;
   return openHttpService({ dir, server, host, port: http });
+}
+
+/** One line for each walk that removed something or met something that it could not. */
+function tellOfWalk(io: CliIo): (walk: ExpiryWalk) => void {
+  return ({ sharesSeen, sharesRemoved, failures }) => {
+    if (sharesRemoved + failures === 0) return;
+    const problem = failures === 0 ? '' : `; ${failures} could not be looked at or removed`;
+    const removed = `removed ${sharesRemoved} of ${sharesSeen} shares, whose last lease had ended`;
+    io.stderr.write(`nevermind node: ${removed}${problem}\n`);
+  };
 }
 
 /** Aborts when the parent that started this process with an IPC channel is gone, however it went. */

@@ -153,6 +153,10 @@ function addNode(program: Command, io: CliIo, finish: Finish): void {
       ).argParser(count(0, 65_535)),
     )
     .addOption(transportOption())
+    .option(
+      '--expire-leases',
+      'remove shares whose last lease has ended (31 days after it was given or renewed)',
+    )
     .addOption(traceOption())
     .action(async (options) => finish(await (await import('./node.ts')).node(io, options)));
 }

@@ -10,6 +10,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { CorruptionAdvisories } from './corruption-advisories.ts';
 import { diskError, startError } from './disk-error.ts';
 import { type Files, fileErrorCode, type OpenFile } from './files.ts';
+import { type ExpiryWalk, LeaseExpiry } from './lease-expiry.ts';
 import { nodeFiles } from './node-files.ts';
 import { nodeIdOf } from './node-id.ts';
 import { OpenFiles } from './open-files.ts';
@@ -66,6 +67,8 @@ export interface DiskStorageServerOptions {
   readonly idleUploadMs?: number | undefined;
   /** Default 4096. */
   readonly uploadsMax?: number | undefined;
+  /** Removes shares whose last lease has ended; is told of each walk. Default: every share stays. */
+  readonly expireLeases?: ((walk: ExpiryWalk) => void) | undefined;
   /** Files that uploads keep open. Default 256. */
   readonly openFilesMax?: number | undefined;
 }
@@ -86,6 +89,7 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
   readonly #folder: ShareFolder;
   readonly #host: UploadHost;
   readonly #advisories: CorruptionAdvisories;
+  readonly #expiry: LeaseExpiry | undefined;
   readonly #uploads = new Map<string, { readonly upload: Upload; idle: Timer; usedAtMs: number }>();
   /** Upload secret of what was finished lately, by share. */
   readonly #finished = new LRUCache<string, Uint8Array>({ max: FINISHED_MAX });
@@ -121,6 +125,11 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
       ended: (upload, finished) => this.#uploadEnded(upload, finished),
     };
     this.#advisories = new CorruptionAdvisories(files, options.folder);
+    const { clock, unixSeconds, expireLeases, readOnly } = options;
+    if (expireLeases !== undefined && !readOnly) {
+      this.#expiry = new LeaseExpiry({ folder, clock, unixSeconds, onWalked: expireLeases });
+      this.#expiry.start();
+    }
   }
 
   /** Uploads that are neither finished nor dropped. */
@@ -252,6 +261,7 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
   /** Refuses what comes from now on, waits for what runs, and removes unfinished uploads. Idempotent. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    await this.#expiry?.stop();
     await Promise.allSettled(this.#running);
     await Promise.allSettled([...this.#uploads.values()].map(({ upload }) => upload.abort()));
   }

@@ -21,7 +21,10 @@ export interface ShareName {
 }
 
 export function shareName(storageIndex: Uint8Array, shareNumber: number): ShareName {
-  const storageIndexText = base32Encode(storageIndex);
+  return shareNameOf(base32Encode(storageIndex), shareNumber);
+}
+
+export function shareNameOf(storageIndexText: string, shareNumber: number): ShareName {
   return { id: `${storageIndexText}/${shareNumber}`, storageIndexText, shareNumber };
 }
 
@@ -85,6 +88,26 @@ export class ShareFolder {
       if (fileErrorCode(error) === 'ENOENT') return [];
       throw error;
     }
+  }
+
+  /** Names of the folders that hold finished shares, in no particular order. */
+  async prefixes(): Promise<string[]> {
+    return (await this.#files.list(this.#path)).filter((name) => PREFIX_NAME.test(name));
+  }
+
+  /** The storage indexes below one of them. */
+  async storageIndexesOf(prefix: string): Promise<string[]> {
+    const names = await this.#files.list(join(this.#path, prefix));
+    return names.filter((name) => STORAGE_INDEX_NAME.test(name) && name.startsWith(prefix));
+  }
+
+  /** Removes a finished share, and its folder with the last one. Inside {@link exclusively}. */
+  async removeFinished(share: ShareName): Promise<void> {
+    await this.#files.unlink(this.#finishedPath(share));
+    await ignoring(
+      ['ENOTEMPTY', 'EEXIST', 'ENOENT'],
+      this.#files.removeFolder(this.#finishedFolder(share.storageIndexText)),
+    );
   }
 
   openFinished(share: ShareName, access: Exclude<FileAccess, 'create'> = 'read'): Promise<OpenFile> {
@@ -167,6 +190,8 @@ export class ShareFolder {
   }
 }
 
+const PREFIX_NAME = /^[a-z2-7]{2}$/;
+const STORAGE_INDEX_NAME = /^[a-z2-7]{26}$/;
 const SHARE_FILE_NAME = /^(?:0|[1-9][0-9]{0,2})$/;
 
 function prefixOf(storageIndexText: string): string {

@@ -2,8 +2,11 @@
 // leaves the share whole.
 
 import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/sim/clock.ts';
+import type { ExpiryWalk } from '../../src/storage/lease-expiry.ts';
 import { decodeHeader, decodeLease, HEADER_BYTES, LEASE_BYTES } from '../../src/storage/share-container.ts';
 import { shareName } from '../../src/storage/share-folder.ts';
+import type { LeaseSecrets } from '../../src/storage/storage-server.ts';
 import {
   allocate,
   content,
@@ -80,6 +83,65 @@ describe.each(DISKS)('leases on %s', (_name, makeDisk) => {
     const readOnly = await openServer(disk, { readOnly: true });
     expect(await refusal(readOnly.addLease(storageIndex(1), mine))).toBe('READ_ONLY');
     expect(await leaseDays(disk)).toEqual([]);
+  });
+});
+
+describe('the expiry of leases', () => {
+  it('removes what no lease keeps any more, and nothing else', async () => {
+    const files = memoryDisk();
+    const clock = new VirtualClock();
+    const unixSeconds = () => NOW_UNIX_SECONDS + clock.now() / 1000;
+    const walks: ExpiryWalk[] = [];
+    const server = await openServer(
+      { files },
+      { clock, unixSeconds, expireLeases: (walk) => walks.push(walk) },
+    );
+    const putLeased = async (seed: number, lease?: LeaseSecrets) => {
+      const upload = uploadRef(seed, 0);
+      await allocate(server, upload, DATA.length, lease);
+      await server.write(upload, 0, DATA);
+      await server.close(upload);
+    };
+    await putLeased(1, mine());
+    await putLeased(2, mine());
+    await putLeased(3);
+    await put(server, uploadRef(4, 0), DATA);
+    await server.addLease(storageIndex(4), yours);
+    await clock.run({ forMs: 20 * DAY_SECONDS * 1000 });
+    await server.addLease(storageIndex(2), yours);
+    await clock.run({ forMs: 10.9 * DAY_SECONDS * 1000 });
+    for (const seed of [1, 2, 3, 4]) expect(await server.list(storageIndex(seed))).toEqual([0]);
+    await clock.run({ forMs: DAY_SECONDS * 1000 });
+    expect(await server.list(storageIndex(1))).toEqual([]);
+    expect(await server.list(storageIndex(2))).toEqual([0]);
+    // Nobody ever said how long it shall stay.
+    expect(await server.list(storageIndex(3))).toEqual([0]);
+    expect(await server.list(storageIndex(4))).toEqual([]);
+    expect(walks.reduce((sum, { sharesRemoved }) => sum + sharesRemoved, 0)).toBe(2);
+    expect(walks.every(({ failures }) => failures === 0)).toBe(true);
+    await putLeased(1, mine());
+    expect(await server.read(storageIndex(1), 0, 0, 1000)).toEqual(DATA);
+    await server.stop();
+    expect(clock.armedTimers).toBe(0);
+  });
+
+  it('leaves alone what it cannot read, and what is no immutable share', async () => {
+    const files = memoryDisk();
+    const clock = new VirtualClock();
+    const walks: ExpiryWalk[] = [];
+    const server = await openServer({ files }, { clock, expireLeases: (walk) => walks.push(walk) });
+    await put(server, uploadRef(1, 0), DATA);
+    const { storageIndexText } = shareName(storageIndex(1), 0);
+    const folder = `${MEMORY_FOLDER}/shares/${storageIndexText.slice(0, 2)}/${storageIndexText}`;
+    const mutable = await files.open(`${folder}/7`, 'create');
+    await mutable.write(Buffer.from('Tahoe mutable container v1\n'), 0);
+    await mutable.close();
+    files.fault = ({ kind, path }) => (kind === 'open' && path.endsWith('/0') ? { code: 'EIO' } : undefined);
+    await clock.run({ forMs: 3600_000 });
+    expect(walks).toEqual([{ sharesSeen: 2, sharesRemoved: 0, failures: 1 }]);
+    files.fault = undefined;
+    expect(await server.list(storageIndex(1))).toEqual([0, 7]);
+    await server.stop();
   });
 });
 
