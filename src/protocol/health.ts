@@ -9,6 +9,18 @@ import type { ProtocolConfig } from './config.ts';
 
 export type PeerHealth = 'unknown' | 'live' | 'suspect' | 'silent';
 
+export type HealthEvent = 'heard' | 'probe-unanswered' | 'silence' | 'refused';
+
+/** What each event does in each state; what is not listed changes nothing. */
+export const HEALTH_TRANSITIONS: Readonly<
+  Record<PeerHealth, Readonly<Partial<Record<HealthEvent, PeerHealth>>>>
+> = {
+  unknown: { heard: 'live', 'probe-unanswered': 'suspect' },
+  live: { 'probe-unanswered': 'suspect' },
+  suspect: { heard: 'live', silence: 'silent', refused: 'silent' },
+  silent: { heard: 'live' },
+};
+
 /** What {@link HealthMonitor.onTimer} wants done. */
 export type HealthAction = 'nothing' | 'probe' | 'suspected' | 'declare-silent';
 
@@ -55,7 +67,7 @@ export class HealthMonitor {
   /** Any authenticated packet. Returns how long the peer had been silent, if it was. */
   onHeard(nowMs: number): number | undefined {
     const silentMs = this.state === 'silent' ? nowMs - this.silentSinceMs : undefined;
-    this.state = 'live';
+    this.#apply('heard');
     this.lastHeardAtMs = nowMs;
     this.#lastContactAtMs = nowMs;
     this.nextProbeAtMs = Number.POSITIVE_INFINITY;
@@ -73,6 +85,10 @@ export class HealthMonitor {
     if (this.state === 'silent' && this.why !== 'refused') this.why = 'frozen';
   }
 
+  #apply(event: HealthEvent): void {
+    this.state = HEALTH_TRANSITIONS[this.state][event] ?? this.state;
+  }
+
   /** P-99 */
   #reason(): SilenceReason {
     if (this.#machineAnswered) return 'frozen';
@@ -81,7 +97,7 @@ export class HealthMonitor {
 
   /** `refused`: its machine says that nobody listens. */
   declareSilent(nowMs: number, jitter: number, refused = false): void {
-    this.state = 'silent';
+    this.#apply(refused ? 'refused' : 'silence');
     this.why = refused ? 'refused' : this.#reason();
     this.silentSinceMs = nowMs;
     this.#probeDistanceMs = this.#config.silentProbeMinMs;
@@ -106,7 +122,7 @@ export class HealthMonitor {
     if (unansweredProbes > 0) {
       // P-91
       if (this.state !== 'suspect') {
-        this.state = 'suspect';
+        this.#apply('probe-unanswered');
         this.#suspectSinceMs = nowMs;
         this.#machineAsked = false;
         this.#machineAnswered = false;

@@ -2,11 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { CLIENT_CALL_TRANSITIONS } from '../../src/protocol/client-call.ts';
 import { DEFAULT_CONFIG } from '../../src/protocol/config.ts';
-import { SERVER_CALL_TRANSITIONS } from '../../src/protocol/server-call.ts';
 import { KIND, PROTOCOL_VERSION } from '../../src/wire/datagram.ts';
 import { FRAME } from '../../src/wire/frame.ts';
+import { diagramOf, drawnIn, STATE_MACHINES, withDiagrams } from './state-diagrams.ts';
 
 const SPEC = readFileSync(new URL('../../spec/protocol.md', import.meta.url), 'utf8');
 
@@ -41,22 +40,39 @@ test('version and kinds of datagrams', () => {
 });
 
 describe('state diagrams', () => {
-  test.each([
-    ['queued', CLIENT_CALL_TRANSITIONS],
-    ['receiving', SERVER_CALL_TRANSITIONS],
-  ] as const)('of a call that begins as %s', (initial, table) => {
-    const inCode = Object.entries(table).flatMap(([from, events]) =>
-      Object.entries(events).map(([event, to]) => `${from} --> ${to} : ${event}`),
+  test('are those of the tables in the source; else run `npm run diagrams`', () => {
+    expect(SPEC).toBe(withDiagrams(SPEC));
+  });
+
+  test('are drawn of each machine, once', () => {
+    expect(drawnIn(SPEC).sort()).toEqual(Object.keys(STATE_MACHINES).sort());
+  });
+
+  test('join events that lead the same way, and end where nothing leads on', () => {
+    expect(diagramOf({ on: { a: 'off', b: 'off', c: 'on' }, off: {} })).toBe(
+      [
+        'stateDiagram-v2',
+        '    [*] --> on',
+        '    on --> off : a, b',
+        '    on --> on : c',
+        '    off --> [*]',
+        '',
+      ].join('\n'),
     );
-    expect(diagramBeginning(initial).sort()).toEqual(inCode.sort());
+  });
+
+  test('of a machine that does not exist are a mistake', () => {
+    expect(() => withDiagrams('<!-- states: nobody -->\n')).toThrow('nobody');
+  });
+
+  test('have every state that events lead to', () => {
+    for (const machine of Object.values(STATE_MACHINES)) {
+      for (const to of Object.values(machine).flatMap((events) => Object.values(events))) {
+        expect(Object.keys(machine)).toContain(to);
+      }
+    }
   });
 });
-
-/** The arrows of the diagram whose first state this is. */
-function diagramBeginning(initial: string): string[] {
-  const lines = SPEC.split(`    [*] --> ${initial}\n`)[1]?.split('\n```')[0]?.split('\n') ?? [];
-  return lines.map((line) => line.trim()).filter((line) => !line.endsWith('[*]'));
-}
 
 /** `REQUEST-START`: requestStart. */
 function camelCase(name: string): string {
