@@ -7,6 +7,10 @@ export class Pacer {
   #datagramBytes: number;
   #tokenBytes: number;
   #filledAtMs = 0;
+  /** When the sender was told to come again; Infinity when it does not wait. */
+  #awaitedAtMs = Number.POSITIVE_INFINITY;
+  /** Beyond a burst, for the time by which it came too late; until the next moment. */
+  #missedBytes = 0;
 
   /** Starts with a full bucket and without a limit. */
   constructor(datagramBytes: number = 1200) {
@@ -18,13 +22,13 @@ export class Pacer {
   setRate(nowMs: number, bytesPerMs: number): void {
     this.#fill(nowMs);
     this.#bytesPerMs = bytesPerMs;
-    this.#tokenBytes = Math.min(this.#tokenBytes, this.#burstBytes);
+    this.#tokenBytes = Math.min(this.#tokenBytes, this.#capacityBytes);
   }
 
   /** The path carries datagrams of another size now. */
   setDatagramBytes(datagramBytes: number): void {
     this.#datagramBytes = datagramBytes;
-    this.#tokenBytes = Math.min(this.#tokenBytes, this.#burstBytes);
+    this.#tokenBytes = Math.min(this.#tokenBytes, this.#capacityBytes);
   }
 
   /** Whether a datagram of this size may leave now. */
@@ -32,13 +36,17 @@ export class Pacer {
     return this.nextSendAt(nowMs, sizeBytes) <= nowMs;
   }
 
-  /** When a datagram of this size may leave: `nowMs`, or later. */
+  /**
+   * When a datagram of this size may leave: `nowMs`, or later. Who is told to wait and then comes too late, because the
+   * process had no processor, may send what was missed: the queue on the way has had as long to drain.
+   */
   nextSendAt(nowMs: number, sizeBytes: number): number {
     this.#fill(nowMs);
     // A datagram larger than the burst leaves when the bucket is full, or it would never leave.
     const neededBytes = Math.min(sizeBytes, this.#burstBytes) - this.#tokenBytes;
     if (neededBytes <= ROUNDING_BYTES || this.#bytesPerMs === Number.POSITIVE_INFINITY) return nowMs;
-    return nowMs + neededBytes / this.#bytesPerMs;
+    this.#awaitedAtMs = nowMs + neededBytes / this.#bytesPerMs;
+    return this.#awaitedAtMs;
   }
 
   /** A datagram has left, asked for or not (a probe goes when it must): the bucket may go below zero. */
@@ -53,10 +61,17 @@ export class Pacer {
     return Math.max(BURST_DATAGRAMS * this.#datagramBytes, unpaced ? 0 : this.#bytesPerMs * BURST_MS);
   }
 
+  get #capacityBytes(): number {
+    return this.#burstBytes + this.#missedBytes;
+  }
+
   #fill(nowMs: number): void {
     if (nowMs <= this.#filledAtMs) return;
+    const lateMs = Math.min(Math.max(0, nowMs - this.#awaitedAtMs), LATE_MAX_MS);
+    this.#missedBytes = lateMs > 0 ? lateMs * this.#bytesPerMs : 0;
+    this.#awaitedAtMs = Number.POSITIVE_INFINITY;
     const accruedBytes = (nowMs - this.#filledAtMs) * this.#bytesPerMs;
-    this.#tokenBytes = Math.min(this.#burstBytes, this.#tokenBytes + accruedBytes);
+    this.#tokenBytes = Math.min(this.#capacityBytes, this.#tokenBytes + accruedBytes);
     this.#filledAtMs = nowMs;
   }
 }
@@ -69,6 +84,9 @@ const BURST_DATAGRAMS = 10;
  * what accrues in that time would lower the rate of a fast path.
  */
 const BURST_MS = 2;
+
+/** The longest lateness that is made up for at once; the congestion window bounds what it may lead to. */
+const LATE_MAX_MS = 25;
 
 /** What waiting for exactly the missing bytes may leave missing, by rounding. */
 const ROUNDING_BYTES = 1;

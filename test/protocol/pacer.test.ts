@@ -27,17 +27,37 @@ describe('Pacer', () => {
   test('an idle time saves up a burst and no more', () => {
     const pacer = new Pacer(1200);
     pacer.setRate(0, 120);
-    sendAll(pacer, 0, 1200);
+    // As many as there are to send: nothing waits.
+    sendAll(pacer, 0, 1200, 10);
     expect(sendAll(pacer, 1_000_000, 1200)).toBe(10);
   });
 
   test('on a fast path a burst is what accrues in 2 ms, as timers are no finer', () => {
     const pacer = new Pacer(1200);
     pacer.setRate(0, 120_000);
-    sendAll(pacer, 0, 1200);
-    expect(sendAll(pacer, 1, 1200)).toBe(100);
-    expect(sendAll(pacer, 3, 1200)).toBe(200);
+    sendAll(pacer, 0, 1200, 200);
+    expect(sendAll(pacer, 1, 1200, 100)).toBe(100);
+    expect(sendAll(pacer, 3, 1200, 200)).toBe(200);
     expect(sendAll(pacer, 9, 1200)).toBe(200);
+  });
+
+  test('who was told to wait and comes too late sends what was missed, at most of 25 ms', () => {
+    for (const [lateMs, datagrams] of [
+      [0, 1],
+      [5, 6],
+      [20, 21],
+      [25, 26],
+      [1000, 35],
+    ] as const) {
+      const pacer = new Pacer(1200);
+      pacer.setRate(0, 1200);
+      sendAll(pacer, 0, 1200);
+      const atMs = pacer.nextSendAt(0, 1200) + lateMs;
+      pacer.setRate(atMs, 1200);
+      expect(sendAll(pacer, atMs, 1200)).toBe(datagrams);
+      // It is made up for once.
+      expect(sendAll(pacer, atMs + 1, 1200)).toBe(1);
+    }
   });
 
   test('without a rate nothing waits', () => {
