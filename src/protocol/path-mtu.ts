@@ -135,7 +135,8 @@ export class PathMtu {
     if (this.state !== 'searching' || sizeBytes <= this.#datagramBytes) return;
     // One that was slower than others of its size, which count as lost.
     if (sizeBytes >= this.#failedBytes) this.#failedBytes = Number.POSITIVE_INFINITY;
-    for (const size of this.#probesLost.keys()) if (size <= sizeBytes) this.#probesLost.delete(size);
+    // One of which a probe was lost before passes after all: so may the larger ones.
+    if (this.#probesLost.has(sizeBytes)) this.#probesLost.clear();
     this.#largeLosses = 0;
     this.#setSize(sizeBytes);
   }

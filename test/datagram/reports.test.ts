@@ -39,7 +39,8 @@ describe('the report of a failed call', () => {
         'The peer did not say that its handler was at work. Hardly anybody has ' +
         'answered such a call, so its deadline of 30.0 s was a guess, from 0 recent answers of this peer and a ' +
         'round trip of 333 ms ± 167 ms; it was overdue after 1499 ms. The peer counted as ' +
-        'silent: it has never been heard, with 4 probes unanswered (4 make it silent).',
+        'silent: it has never been heard, with 4 probes unanswered (4 make it silent). Its machine, asked twice at ' +
+        'closed ports, did not answer: it is gone, or the way to it, or a firewall keeps silent.',
     );
   });
 

@@ -206,11 +206,15 @@ describe('the size of datagrams', () => {
     };
     expect(largestOf(1_500_000)).toBeGreaterThan(8900);
     pathBytes = 1452;
-    expect(largestOf(6_000_000)).toBeGreaterThan(1440);
+    // Several, so that the search is over.
+    for (let i = 0; i < 4; i++) expect(largestOf(3_000_000)).toBeLessThanOrEqual(1452);
+    expect(largestOf(1_500_000)).toBeGreaterThan(1440);
     pathBytes = 9000;
     expect(largestOf(1_500_000)).toBeLessThanOrEqual(1452);
     wire.run(600_000);
-    expect(largestOf(1_500_000)).toBeGreaterThan(8900);
+    let largest = 0;
+    for (let i = 0; i < 6 && largest < 8900; i++) largest = largestOf(3_000_000);
+    expect(largest).toBeGreaterThan(8900);
     expect(wire.failures.size).toBe(0);
   });
 
