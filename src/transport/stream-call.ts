@@ -53,6 +53,9 @@ export class StreamCall implements AnswerStream {
   #source: PieceSource | undefined;
   /** First piece of the upload that may not be sent yet; 0: no more are wanted. */
   #giveLimit = 1 + FIRST_PIECES;
+  /** Our own source makes a piece; so many pieces that were given have not been taken. */
+  #sourceWorks = false;
+  #unanswered = 0;
   /** Somebody waits for something to change. */
   #wakes: (() => void)[] = [];
   #overdueTold = false;
@@ -213,7 +216,9 @@ export class StreamCall implements AnswerStream {
     try {
       for (let seq = 1; ; seq++) {
         while (seq >= this.#giveLimit && this.#wantsUpload) await this.#nextWake();
+        this.#sourceWorks = true;
         const piece = this.#wantsUpload ? await source.next() : null;
+        this.#sourceWorks = false;
         if (!this.#wantsUpload) break;
         this.#givePiece(seq, piece);
         if (piece === null) return;
@@ -231,8 +236,10 @@ export class StreamCall implements AnswerStream {
 
   #givePiece(seq: number, piece: Uint8Array | null): void {
     const given = this.#part('give', [this.#id, seq, piece], this.#all.signal, Number.POSITIVE_INFINITY);
+    this.#unanswered++;
     given.then(
       (limit) => {
+        this.#unanswered--;
         if (limit === 0) this.#giveLimit = 0;
         else if (typeof limit === 'number') this.#giveLimit = Math.max(this.#giveLimit, limit);
         this.#wake();
@@ -257,19 +264,23 @@ export class StreamCall implements AnswerStream {
   /** Waits for something to change, for as long as this peer may take. @throws what has ended the call. */
   async #change(): Promise<void> {
     if (this.#ended?.error !== undefined) throw this.#ended.error;
-    const stopWatching = this.#watch(this.#peer.clock.now());
+    const stopWatching = this.#watch();
     await this.#nextWake();
     stopWatching();
     if (this.#ended?.error !== undefined) throw this.#ended.error;
   }
 
   /** Tells when it is overdue, and gives up in the end, unless the caller has said when. Returns what ends the watch. */
-  #watch(sinceMs: number): () => void {
+  #watch(): () => void {
     const { clock } = this.#peer;
     const isAdaptive = (this.#options.deadline ?? 'adaptive') === 'adaptive';
     let timer: Timer | undefined;
+    let sinceMs = clock.now();
+    const part = partName(this.#method, this.#isRead ? 'next' : 'give');
     const arm = (): void => {
-      const overdueAfterMs = this.#peer.overdueAfterMs(partName(this.#method, 'next'));
+      // It is our own source that everybody waits for.
+      if (this.#sourceWorks && this.#unanswered === 0) sinceMs = clock.now();
+      const overdueAfterMs = this.#peer.overdueAfterMs(part);
       const limitMs = DEADLINE_OVERDUES * overdueAfterMs;
       const deadlineAfterMs = Math.min(Math.max(limitMs, PIECE_DEADLINE_MIN_MS), PIECE_DEADLINE_MAX_MS);
       const waitedMs = clock.now() - sinceMs;

@@ -351,6 +351,24 @@ export function describeStreams(adapter: Adapter): void {
 
     if (adapter.capabilities.exactTime) {
       // P-116
+      test('a source of our own may be as slow as it likes: that is held against nobody', () =>
+        adapter.run(async (world) => {
+          const { server, peer } = world;
+          let overdue = 0;
+          server.handle('write', async (_request, { upload }) => (await collect(upload!)).length);
+          const slow = async function* (): AsyncGenerator<Uint8Array> {
+            for (let i = 0; i < 3; i++) {
+              await pass(world, 200_000);
+              yield bytesOf(i, 10);
+            }
+          };
+          const options = { upload: slow(), onOverdue: () => overdue++ };
+          expect(await peer.call('write', null, options)).toBe(3);
+          expect(overdue).toBe(0);
+          await nothingLeft(world);
+        }));
+
+      // P-116
       test('without a deadline named: no stream is too long, but a piece may be', () =>
         adapter.run(async (world) => {
           const { server, peer, clock } = world;
