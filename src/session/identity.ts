@@ -2,6 +2,7 @@
 // are made and kept elsewhere: randomness is injected, files are the command line's.
 
 import { crypto_generichash, crypto_scalarmult_base } from 'sodium-native';
+import { base32Encode } from '../base/base32.ts';
 import { base64urlDecode, base64urlEncode } from '../base/base64url.ts';
 import type { Random } from '../base/random.ts';
 
@@ -38,6 +39,11 @@ export class Identity {
     crypto_generichash(secret, Buffer.from(`nevermind ${purpose}`), this.#secretKey);
     return secret;
   }
+}
+
+/** A swissnum that follows from an identity: an address stays the same as long as the identity does. */
+export function swissnumOf(identity: Identity): string {
+  return base32Encode(identity.deriveSecret('swissnum', 16));
 }
 
 /** A fresh one. */

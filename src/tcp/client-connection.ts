@@ -7,6 +7,7 @@ import { Connection, type ConnectionOwner, type Ending } from './connection.ts';
 import type { TcpContext } from './context.ts';
 import { cancelFrame, type Frame, PING_FRAME } from './frame.ts';
 import { IncomingMessage } from './incoming-message.ts';
+import { type SealedServer, sealDialled } from './sealed-stream.ts';
 
 /** What a connection tells the peer that it leads to. */
 export interface ClientConnectionOwner {
@@ -36,16 +37,15 @@ export class ClientConnection implements ConnectionOwner, CallCarrier {
   readonly #calls = new Map<number, ClientCall>();
   #lastWireId = 0;
 
-  constructor(context: TcpContext, to: HostAndPort, owner: ClientConnectionOwner) {
+  constructor(context: TcpContext, to: HostAndPort, server: SealedServer, owner: ClientConnectionOwner) {
     this.#context = context;
     this.#owner = owner;
-    const stream = context.network.connect(to);
-    this.#connection = new Connection(stream, context, this);
-    stream.onOpen = () => {
+    const stream = sealDialled(context.network.connect(to), server, context.guard, () => {
       context.stats.connectionsOpened++;
-      this.#connection.begin();
       owner.onConnected();
-    };
+    });
+    this.#connection = new Connection(stream, context, this);
+    stream.onOpen = () => this.#connection.begin();
   }
 
   /** Queues a request; it goes out when those with less left to send have. */

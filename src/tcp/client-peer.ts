@@ -11,23 +11,27 @@ import type { PeerReport, SilenceReason } from '../base/call-report.ts';
 import type { RpcErrorCode } from '../base/error-code.ts';
 import { reportOfRefusal } from '../base/failed-call.ts';
 import type { PeerStatus, SilentPeerStatus } from '../base/peer-status.ts';
-import type { HostAndPort } from '../transport/address.ts';
+import { formatPeerAddress, type HostAndPort, parseAddress } from '../transport/address.ts';
 import type { PeerHealth } from '../transport/transport.ts';
 import type { CallRequest, ClientCall } from './client-call.ts';
 import { ClientCalls, type ClientCallsOwner } from './client-calls.ts';
 import { ClientConnection, type ClientConnectionOwner } from './client-connection.ts';
 import type { Ending } from './connection.ts';
 import type { TcpContext } from './context.ts';
+import { capabilityOf, FOREIGN, REFUSED, type SealedServer } from './sealed-stream.ts';
 import { Alarm } from './timers.ts';
 
 export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
-  /** As callers name it. */
+  /** What is printed of it: without key and swissnum. */
   readonly address: string;
   readonly calls: ClientCalls;
   connection: ClientConnection | undefined;
   readonly #context: TcpContext;
-  readonly #to: HostAndPort;
+  readonly #hosts: readonly [HostAndPort, ...HostAndPort[]];
+  readonly #server: SealedServer;
   #health: PeerHealth = 'unknown';
+  /** Attempts in a row that found no process: each goes to the next host. */
+  #hostsAbsent = 0;
   #connectAtMs = 0;
   #connected = false;
   /** When anything last came from the peer's process. */
@@ -51,10 +55,13 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
   /** For the connection that there is: not made in time, silent, or idle. */
   readonly #watch: Alarm;
 
-  constructor(context: TcpContext, address: string, to: HostAndPort) {
+  /** `address` is a sealed one. */
+  constructor(context: TcpContext, address: string) {
+    const { key, hosts, swissnum } = parseAddress(address);
     this.#context = context;
-    this.address = address;
-    this.#to = to;
+    this.address = formatPeerAddress(hosts[0]);
+    this.#hosts = hosts;
+    this.#server = { key, capability: capabilityOf(key, swissnum) };
     this.calls = new ClientCalls(context, this);
     this.#reconnect = new Alarm(context.timers, () => this.#connect());
     this.#watch = new Alarm(context.timers, (nowMs, stalled) => this.#onWatch(nowMs, stalled));
@@ -157,7 +164,9 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
     this.#connectAtMs = clock.now();
     this.#connected = false;
     this.#pingedAtMs = undefined;
-    const connection = new ClientConnection(this.#context, this.#to, this);
+    // The next one of its hosts after each that was not there.
+    const to = this.#hosts[this.#hostsAbsent % this.#hosts.length]!;
+    const connection = new ClientConnection(this.#context, to, this.#server, this);
     this.connection = connection;
     for (const call of this.calls) call.sendOver(connection);
     this.#setWatch();
@@ -176,6 +185,7 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
     const nowMs = this.#context.clock.now();
     const silentMs = this.#health === 'silent' ? nowMs - this.#silentSinceMs : undefined;
     this.#absentSinceMs = undefined;
+    this.#hostsAbsent = 0;
     this.#health = 'live';
     this.onHeard();
     this.#setWatch();
@@ -220,7 +230,10 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
     this.calls.onConnectionLost();
     const nowMs = this.#context.clock.now();
     this.#failures++;
-    if (!wasProven) this.#absentSinceMs ??= nowMs;
+    if (!wasProven) {
+      this.#absentSinceMs ??= nowMs;
+      this.#hostsAbsent++;
+    }
     if (this.#health === 'silent') this.#scheduleProbe(nowMs);
     else if (this.calls.size > 0) this.#retry(ending, nowMs);
     else this.#failures = 0;
@@ -299,6 +312,7 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
 
   #onConnectTimeout(nowMs: number): void {
     this.#drop();
+    this.#hostsAbsent++;
     if (this.#health === 'silent') this.#scheduleProbe(nowMs);
     else this.#declareSilent(false, nowMs);
   }
@@ -355,6 +369,8 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
 
 /** What no waiting mends: the name, or the way there. */
 const HOPELESS: Readonly<Record<string, RpcErrorCode>> = {
+  [REFUSED]: 'UNAUTHORIZED',
+  [FOREIGN]: 'BAD_MESSAGE',
   ENOTFOUND: 'HOST_UNKNOWN',
   EAI_AGAIN: 'HOST_UNKNOWN',
   EAI_FAIL: 'HOST_UNKNOWN',

@@ -27,6 +27,10 @@ export interface TcpConfig {
   readonly maxUnsentAnswerBytes: number;
   /** Connections of clients; more are refused. */
   readonly maxConnections: number;
+  /** A client that has dialled proves itself within this time … */
+  readonly handshakeTimeoutMs: number;
+  /** … and while so many have not, the one that dialled first makes room for the next. */
+  readonly maxHandshakes: number;
   /** A client that falls silent in the middle of a request is disconnected: it holds memory. */
   readonly receiveTimeoutMs: number;
   /** No answer to connecting: long enough for three SYNs (0, 1 and 3 s). The peer is then silent. */
@@ -67,6 +71,8 @@ export const DEFAULT_TCP_CONFIG: TcpConfig = {
   maxBacklogBytes: 32 * 1024 * 1024,
   maxUnsentAnswerBytes: 256 * 1024 * 1024,
   maxConnections: 10_000,
+  handshakeTimeoutMs: 5_000,
+  maxHandshakes: 1_000,
   receiveTimeoutMs: 30_000,
   connectTimeoutMs: 5_000,
   connectGiveUpMs: 1_000,

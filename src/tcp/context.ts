@@ -12,6 +12,7 @@ import type { HandlerTable } from '../transport/handler-table.ts';
 import type { TransportEvent } from '../transport/transport.ts';
 import type { StreamNetwork } from './byte-stream.ts';
 import type { TcpConfig } from './config.ts';
+import type { Guard } from './sealed-stream.ts';
 import type { Timers } from './timers.ts';
 
 /** What becomes of calls, as the caller's side of the endpoint hears of it. */
@@ -34,6 +35,7 @@ export interface TcpContext {
   /** Runs `task` once at the end of this turn of the event loop, after what has arrived was read. */
   readonly soon: (task: () => void) => void;
   readonly network: StreamNetwork;
+  readonly guard: Guard;
   readonly timers: Timers;
   readonly memory: MemoryBudget;
   readonly stats: TcpStats;

@@ -24,6 +24,7 @@ export class ServerConnection implements ConnectionOwner {
   readonly #connection: Connection;
   readonly #remote: HostAndPort;
   readonly #from: string;
+  readonly #clientKey: string;
   readonly #onEnd: (connection: ServerConnection) => void;
   readonly #calls = new Map<number, ServerCall>();
   /** Rings when a client has fallen silent in the middle of a request. */
@@ -38,8 +39,14 @@ export class ServerConnection implements ConnectionOwner {
   #paused = false;
 
   /** `onEnd`: the connection is over, by whoever's doing, and has let go of everything. */
-  constructor(context: TcpContext, stream: ByteStream, onEnd: (connection: ServerConnection) => void) {
+  constructor(
+    context: TcpContext,
+    stream: ByteStream,
+    clientKey: string,
+    onEnd: (connection: ServerConnection) => void,
+  ) {
     this.#context = context;
+    this.#clientKey = clientKey;
     this.#onEnd = onEnd;
     this.#remote = stream.remote;
     this.#from = formatSocketAddress(stream.remote);
@@ -105,7 +112,7 @@ export class ServerConnection implements ConnectionOwner {
   }
 
   #onRequest({ callId, remainingMs, total, data }: Extract<Frame, { type: 'request' }>): boolean {
-    const { config, clock, memory, stats, timers } = this.#context;
+    const { config, clock, guard, memory, stats, timers } = this.#context;
     // Clients hold to the limit; one that does not even take its refusals is no client.
     if (callId <= this.#lastCallId || this.#calls.size > 2 * config.maxCallsPerPeer) return false;
     this.#lastCallId = callId;
@@ -115,6 +122,11 @@ export class ServerConnection implements ConnectionOwner {
     this.#calls.set(callId, call);
     if (total > config.maxMessageBytes) {
       this.#refuse(call, 'TOO_LARGE');
+      return true;
+    }
+    // Asked for each request: who was taken from the list is out at once.
+    if (!guard.allows(this.#clientKey)) {
+      this.#refuse(call, 'UNAUTHORIZED');
       return true;
     }
     if (this.#calls.size > config.maxCallsPerPeer) {

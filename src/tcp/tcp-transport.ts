@@ -10,7 +10,8 @@ import type { Random } from '../base/random.ts';
 import { ResponseTimes } from '../base/response-times.ts';
 import { RetryBudget } from '../base/retry-budget.ts';
 import { SelfDoubt } from '../base/self-doubt.ts';
-import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transport/address.ts';
+import type { Identity } from '../session/identity.ts';
+import { formatAddress, formatPeerAddress, reachableAddress } from '../transport/address.ts';
 import { publishHealth } from '../transport/diagnostics.ts';
 import { badArgument, explainFailure } from '../transport/failure.ts';
 import { HandlerTable } from '../transport/handler-table.ts';
@@ -33,14 +34,20 @@ import type { ByteStream, StreamNetwork } from './byte-stream.ts';
 import { ClientPeer } from './client-peer.ts';
 import { DEFAULT_TCP_CONFIG, type TcpConfig } from './config.ts';
 import { newStats, type TcpContext, type TcpStats } from './context.ts';
+import { capabilityOf, sealAccepted } from './sealed-stream.ts';
 import { ServerConnection } from './server-connection.ts';
 import type { TcpStatus } from './status.ts';
-import { Timers } from './timers.ts';
+import { Alarm, Timers } from './timers.ts';
 
 /** What the transport is made of besides the network. */
 export interface TcpTransportOptions {
   readonly clock: Clock;
   readonly random: Random;
+  readonly identity: Identity;
+  /** What who calls us must have been told besides our key. */
+  readonly swissnum: string;
+  /** Whether the owner of a public key, as text, may call; asked again for each request. Everybody by default. */
+  readonly allow?: ((clientKey: string) => boolean) | undefined;
   /** Runs `task` once at the end of this turn of the event loop, after what has arrived was read. */
   readonly soon: (task: () => void) => void;
   readonly config?: Partial<TcpConfig>;
@@ -50,23 +57,29 @@ export interface TcpTransportOptions {
 export class TcpTransport implements Transport {
   readonly address: string;
   readonly clock: Clock;
+  /** What is printed of {@link address}. */
+  readonly #name: string;
   readonly streams: Streams;
   readonly #network: StreamNetwork;
   readonly #context: TcpContext;
   readonly #pending: PendingCalls;
   readonly #peers = new Map<string, TcpPeer>();
   readonly #clients = new Set<ServerConnection>();
+  /** Streams of who has dialled and not proven itself yet, the oldest first, and when that is over. */
+  readonly #handshakes = new Map<ByteStream, Alarm>();
   readonly #listeners = new Listeners();
   readonly #outstanding: OutstandingCalls<ClientPeer>;
   #nextCallId = 1;
   #closing: Promise<void> | undefined;
 
   constructor(network: StreamNetwork, options: TcpTransportOptions) {
-    const { clock, random, soon } = options;
+    const { clock, random, soon, identity, swissnum, allow = () => true } = options;
     const config = { ...DEFAULT_TCP_CONFIG, ...options.config };
     const stats = newStats();
     this.clock = clock;
-    this.address = formatPeerAddress(reachableAddress(network.local));
+    const host = reachableAddress(network.local);
+    this.address = formatAddress({ key: identity.publicKey, hosts: [host], swissnum });
+    this.#name = formatPeerAddress(host);
     this.#network = network;
     this.#pending = new PendingCalls(clock, (event) => this.#tell(event));
     this.streams = new Streams(random, (event) => this.#tell(event));
@@ -77,6 +90,7 @@ export class TcpTransport implements Transport {
       random,
       soon,
       network,
+      guard: { identity, capability: capabilityOf(identity.publicKey, swissnum), allows: allow, random },
       timers: new Timers(clock, soon, config.stallMs),
       memory: new MemoryBudget(config.maxReassemblyBytes, config.maxReassemblyBytesPerPeer),
       stats,
@@ -119,7 +133,7 @@ export class TcpTransport implements Transport {
     const silentPeers = known.flatMap((peer) => peer.silentStatus(atMs) ?? []);
     const callers = Array.from(this.#clients, (client) => client.status(atMs));
     return {
-      address: this.address,
+      address: this.#name,
       atMs,
       counters,
       gauges: {
@@ -149,7 +163,7 @@ export class TcpTransport implements Transport {
   peer(address: string): Peer {
     const known = this.#peers.get(address);
     if (known !== undefined) return known;
-    const client = new ClientPeer(this.#context, address, parsePeerAddress(address));
+    const client = new ClientPeer(this.#context, address);
     const peer = new TcpPeer(this, client);
     this.#peers.set(address, peer);
     return peer;
@@ -171,6 +185,7 @@ export class TcpTransport implements Transport {
   async #close(): Promise<void> {
     for (const peer of this.#peers.values()) peer.close();
     for (const client of [...this.#clients]) client.close();
+    for (const stream of [...this.#handshakes.keys()]) this.#giveUp(stream);
     this.#context.timers.close();
     this.#listeners.clear();
     await this.#network.close();
@@ -221,21 +236,45 @@ export class TcpTransport implements Transport {
   }
 
   #accept(stream: ByteStream): void {
-    const { config, stats } = this.#context;
+    const { config, guard, stats, timers } = this.#context;
     if (this.#closing !== undefined || this.#clients.size >= config.maxConnections) {
       stats.connectionsRefused++;
       stream.destroy();
       return;
     }
-    stats.connectionsAccepted++;
-    this.#clients.add(
-      new ServerConnection(this.#context, stream, (connection) => this.#clients.delete(connection)),
+    if (this.#handshakes.size >= config.maxHandshakes) this.#giveUp(this.#handshakes.keys().next().value!);
+    const alarm = new Alarm(timers, () => this.#giveUp(stream));
+    alarm.set(this.clock.now() + config.handshakeTimeoutMs);
+    this.#handshakes.set(stream, alarm);
+    sealAccepted(
+      stream,
+      guard,
+      (sealed, clientKey) => {
+        this.#forgetHandshake(stream);
+        stats.connectionsAccepted++;
+        this.#clients.add(
+          new ServerConnection(this.#context, sealed, clientKey, (gone) => this.#clients.delete(gone)),
+        );
+      },
+      () => this.#giveUp(stream),
     );
+  }
+
+  /** Whoever dialled has shown that it does not belong here, or has had its time. */
+  #giveUp(stream: ByteStream): void {
+    this.#context.stats.connectionsRefused++;
+    this.#forgetHandshake(stream);
+    stream.destroy();
+  }
+
+  #forgetHandshake(stream: ByteStream): void {
+    this.#handshakes.get(stream)?.clear();
+    this.#handshakes.delete(stream);
   }
 
   #tell(event: TransportEvent): void {
     this.#listeners.tell(event);
-    publishHealth(event, this.address);
+    publishHealth(event, this.#name);
   }
 }
 

@@ -2,6 +2,7 @@
 // test/tcp/fake-streams.ts.
 
 import { expect } from 'vitest';
+import { generateIdentity, swissnumOf } from '../../src/session/identity.ts';
 import { VirtualClock } from '../../src/sim/clock.ts';
 import { SimNetwork } from '../../src/sim/network.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
@@ -72,16 +73,21 @@ export const simulatedTcp: Adapter = virtualAdapter(
   (clock) => {
     const random = new SeededRandom(1);
     const network = new FakeStreams(clock);
+    const serverIdentity = generateIdentity(random);
     return {
       get openSockets() {
         return network.openSockets;
       },
-      open: (host, port) =>
-        new TcpTransport(network.listen(host, port), {
+      open: (host, port) => {
+        const identity = port === undefined ? generateIdentity(random) : serverIdentity;
+        return new TcpTransport(network.listen(host, port), {
           clock,
           random,
+          identity,
+          swissnum: swissnumOf(identity),
           soon: (task) => void clock.setTimer(0, task),
-        }),
+        });
+      },
       silence: () => network.vanish(SERVER),
       hear: () => network.appear(SERVER),
       loseNext: () => network.loseNext(),

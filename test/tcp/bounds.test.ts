@@ -230,8 +230,10 @@ describe('a server', () => {
     await pair.server.close();
     const server = pair.net.listen(SERVER, 4820);
     server.onStream = (stream) => {
-      stream.write([PREFACE]);
-      stream.onBytes = () => stream.write([bytes]);
+      pair.accept(stream, (sealed) => {
+        sealed.write([PREFACE]);
+        sealed.onBytes = () => sealed.write([bytes]);
+      });
     };
     expect(await pair.run(outcomes([pair.peer.call('work', null)]))).toEqual([
       'OUTCOME_UNKNOWN, executed: unknown',
