@@ -1,18 +1,20 @@
 // Adapters on real sockets, over loopback. Silence is made by a relay between the two.
 
+import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import { createEndpoint } from '../../src/datagram/create-endpoint.ts';
+import { Identity } from '../../src/session/identity.ts';
 import { createTcpEndpoint } from '../../src/tcp/create-tcp-endpoint.ts';
-import { parsePeerAddress } from '../../src/transport/address.ts';
 import type { Peer, Transport } from '../../src/transport/transport.ts';
+import { hostOf } from '../transport/addresses.ts';
 import { openDatagramRelay, openStreamRelay, type Relay } from './relays.ts';
 import { type Adapter, CALLS_MAX, type Capabilities, type World } from './world.ts';
 
 /** How a real world is made. */
 interface RealKind {
   /** `impatient`: time limits that were set by hand are short. */
-  open(port: number, impatient: boolean): Promise<Transport>;
+  open(port: number, impatient: boolean, identity: Identity): Promise<Transport>;
   openRelay(serverAddress: string): Promise<Relay>;
 }
 
@@ -36,8 +38,8 @@ export const realTcp: Adapter = realAdapter(
     exactTime: false,
   },
   {
-    open: (port, impatient) =>
-      createTcpEndpoint({ host: '127.0.0.1', port, config: impatient ? LIMITS : {} }),
+    open: (port, impatient, identity) =>
+      createTcpEndpoint({ host: '127.0.0.1', port, identity, config: impatient ? LIMITS : {} }),
     openRelay: openStreamRelay,
   },
 );
@@ -45,10 +47,11 @@ export const realTcp: Adapter = realAdapter(
 function realAdapter(name: string, capabilities: Capabilities, kind: RealKind): Adapter {
   const runWith = async (cuttable: boolean, body: (world: World) => Promise<void>): Promise<void> => {
     const before = openHandles();
-    const server = await kind.open(0, cuttable);
-    const client = await kind.open(0, cuttable);
+    const identity = new Identity(randomBytes(32));
+    const server = await kind.open(0, cuttable, identity);
+    const client = await kind.open(0, cuttable, new Identity(randomBytes(32)));
     const relay = cuttable ? await kind.openRelay(server.address) : undefined;
-    const world = new RealWorld(kind, client, server, relay);
+    const world = new RealWorld(kind, identity, client, server, relay);
     try {
       await body(world);
     } finally {
@@ -72,10 +75,19 @@ class RealWorld implements World {
   server: Transport;
   readonly peer: Peer;
   readonly #kind: RealKind;
+  /** The server keeps it when it restarts. */
+  readonly #identity: Identity;
   readonly #relay: Relay | undefined;
 
-  constructor(kind: RealKind, client: Transport, server: Transport, relay: Relay | undefined) {
+  constructor(
+    kind: RealKind,
+    identity: Identity,
+    client: Transport,
+    server: Transport,
+    relay: Relay | undefined,
+  ) {
     this.#kind = kind;
+    this.#identity = identity;
     this.client = client;
     this.server = server;
     this.#relay = relay;
@@ -84,9 +96,9 @@ class RealWorld implements World {
   }
 
   async restartServer(): Promise<Transport> {
-    const { port } = parsePeerAddress(this.server.address);
+    const { port } = hostOf(this.server.address);
     await this.server.close();
-    this.server = await this.#kind.open(port, this.#relay !== undefined);
+    this.server = await this.#kind.open(port, this.#relay !== undefined, this.#identity);
     return this.server;
   }
 

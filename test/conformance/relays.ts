@@ -4,7 +4,7 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { parsePeerAddress } from '../../src/transport/address.ts';
+import { hostOf, movedTo } from '../transport/addresses.ts';
 
 export interface Relay {
   /** To be called instead of the server's. */
@@ -16,7 +16,7 @@ export interface Relay {
 
 /** Passes datagrams on, and drops them while it is silent. */
 export async function openDatagramRelay(serverAddress: string): Promise<Relay> {
-  const server = parsePeerAddress(serverAddress);
+  const server = hostOf(serverAddress);
   const front = createSocket('udp4');
   /** By the client's port: what the server knows it as. */
   const backs = new Map<number, UdpSocket>();
@@ -36,7 +36,7 @@ export async function openDatagramRelay(serverAddress: string): Promise<Relay> {
   front.bind(0, '127.0.0.1');
   await once(front, 'listening');
   return {
-    address: `nm://127.0.0.1:${front.address().port}`,
+    address: movedTo(serverAddress, { host: '127.0.0.1', port: front.address().port }),
     silence: () => {
       silent = true;
     },
@@ -58,7 +58,7 @@ export async function openDatagramRelay(serverAddress: string): Promise<Relay> {
 
 /** Passes bytes on, and leaves them lying while it is silent; the connections stay. */
 export async function openStreamRelay(serverAddress: string): Promise<Relay> {
-  const to = parsePeerAddress(serverAddress);
+  const to = hostOf(serverAddress);
   const sockets = new Set<Socket>();
   let silent = false;
   const add = (socket: Socket): void => {
@@ -80,7 +80,7 @@ export async function openStreamRelay(serverAddress: string): Promise<Relay> {
   relay.listen(0, '127.0.0.1');
   await once(relay, 'listening');
   return {
-    address: `nm://127.0.0.1:${(relay.address() as AddressInfo).port}`,
+    address: movedTo(serverAddress, { host: '127.0.0.1', port: (relay.address() as AddressInfo).port }),
     silence: () => {
       silent = true;
       for (const socket of sockets) socket.pause();

@@ -254,7 +254,7 @@ export function describeStreams(adapter: Adapter): void {
         });
         const broken = (async function* () {
           yield bytesOf(0, 10);
-          await pass(world, 20);
+          await pass(world, 60);
           throw ENOUGH;
         })();
         await expect(peer.call('write', null, { upload: broken })).rejects.toBe(ENOUGH);

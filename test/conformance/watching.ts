@@ -1,6 +1,7 @@
 // What a transport shows to those who watch it: its status, and callbacks that may fail without taking it along.
 
 import { describe, expect, test, vi } from 'vitest';
+import { printableAddress } from '../../src/transport/address.ts';
 import { type Adapter, Gate } from './world.ts';
 
 const NEVER = { deadline: Number.POSITIVE_INFINITY };
@@ -10,7 +11,7 @@ export function describeWatching(adapter: Adapter): void {
     test('of a fresh transport is empty', () =>
       adapter.run(async ({ client }) => {
         const { address, counters, gauges, peers, silentPeers, callers } = client.status();
-        expect(address).toBe(client.address);
+        expect(address).toBe(printableAddress(client.address));
         expect([peers, silentPeers, callers]).toEqual([[], [], []]);
         for (const count of [...Object.values(counters), ...Object.values(gauges)]) expect(count).toBe(0);
       }));
