@@ -8,7 +8,13 @@ import * as v from 'valibot';
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { base32Decode } from '../base/base32.ts';
 import { formatNurl, isHttpAddress, NurlError, parseNurl } from '../gbs/nurl.ts';
-import { formatPeerAddress, parsePeerAddress } from '../transport/address.ts';
+import {
+  formatAddress,
+  formatPeerAddress,
+  parseAddress,
+  parsePeerAddress,
+  printableAddress,
+} from '../transport/address.ts';
 import { RpcError } from '../transport/error.ts';
 import { fileProblem, isErrnoException, usageError } from './failure.ts';
 import type { CliEnv } from './io.ts';
@@ -179,7 +185,8 @@ function seedProblem(): string {
 /** In one form for each server, so that one listed twice is seen; undefined when it is no address. */
 function normalAddress(text: string): string | undefined {
   try {
-    return isHttpAddress(text) ? formatNurl(parseNurl(text)) : formatPeerAddress(parsePeerAddress(text));
+    if (isHttpAddress(text)) return formatNurl(parseNurl(text));
+    return text.includes('@') ? formatAddress(parseAddress(text)) : formatPeerAddress(parsePeerAddress(text));
   } catch (error) {
     if (error instanceof RpcError || error instanceof NurlError) return undefined;
     throw error;
@@ -188,7 +195,8 @@ function normalAddress(text: string): string | undefined {
 
 /** Of an address that is a secret, only the part that is not. */
 function shownAddress(text: string): string {
-  return isHttpAddress(text) ? text.replace(/(?<=:\d+)\/.*/, '/…') : text;
+  if (isHttpAddress(text)) return text.replace(/(?<=:\d+)\/.*/, '/…');
+  return text.includes('@') ? printableAddress(text) : text;
 }
 
 function addressAdvice(text: string): string {

@@ -158,15 +158,18 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
 
   // ---- the connection
 
+  /** The one to dial: after each that was not there, the next. */
+  get #host(): HostAndPort {
+    return this.#hosts[this.#hostsAbsent % this.#hosts.length]!;
+  }
+
   #connect(): void {
     const { clock } = this.#context;
     this.#reconnect.clear();
     this.#connectAtMs = clock.now();
     this.#connected = false;
     this.#pingedAtMs = undefined;
-    // The next one of its hosts after each that was not there.
-    const to = this.#hosts[this.#hostsAbsent % this.#hosts.length]!;
-    const connection = new ClientConnection(this.#context, to, this.#server, this);
+    const connection = new ClientConnection(this.#context, this.#host, this.#server, this);
     this.connection = connection;
     for (const call of this.calls) call.sendOver(connection);
     this.#setWatch();
@@ -324,7 +327,7 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
     if (this.#machineAsked || network.askMachine === undefined) return;
     this.#machineAsked = true;
     this.#machineAnswered = false;
-    network.askMachine(this.#to, () => {
+    network.askMachine(this.#host, () => {
       this.#machineAnswered = true;
       if (this.#health === 'silent' && this.#why === 'vanished') this.#why = 'frozen';
     });
