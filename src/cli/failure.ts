@@ -65,8 +65,8 @@ export function describeFailure(error: unknown, context: FailureContext): Failur
     return {
       exitCode: GRID_EXIT_CODES[error.code],
       code: error.code,
-      message: error.message,
-      next: undefined,
+      message: error.report,
+      next: error.advice,
     };
   }
   if (error instanceof CliError) {

@@ -61,7 +61,13 @@ export function get(io: CliIo, text: string, options: GetOptions): Promise<numbe
     return {
       warnings: corruptShares.map((text) => `corrupt and replaced by another share: ${text}`),
       note: `${formatBytes(doneBytes)} in ${formatDuration(elapsedMs)}, ${formatRate(doneBytes, elapsedMs)}`,
-      summary: { fileBytes: doneBytes, elapsedMs: Math.round(elapsedMs), corruptShares },
+      summary: {
+        fileBytes: doneBytes,
+        elapsedMs: Math.round(elapsedMs),
+        corruptShares,
+        corruptions: corruptShares.length,
+        hedges: bytesOfFile.hedges,
+      },
     };
   });
 }

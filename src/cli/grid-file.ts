@@ -1,7 +1,7 @@
 // The grid file: which storage servers there are. YAML or JSON, described for users in spec/grid-file.md.
 // Finding it (flag, environment, XDG folder) is here too; connecting to the servers is not.
 
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -47,7 +47,7 @@ export async function loadGrid(flag: string | undefined, env: CliEnv): Promise<G
   const path = configured ?? join(configFolder(env), 'nevermind', 'grid.yaml');
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readGridFile(path);
   } catch (error) {
     if (!isErrnoException(error)) throw error;
     if (configured === undefined && error.code === 'ENOENT') {
@@ -108,6 +108,26 @@ function gridOfAnnouncements({ servers, foolscapOnly }: Announcements, path: str
       : `its ${foolscapOnly} storage servers have no address of the HTTP protocol (anonymous-storage-NURLs)`;
   throw gridError(path, 1, problem, 'use Tahoe-LAFS 1.19 or later on the servers, or list other ones');
 }
+
+/** The whole file; of what is none, such as a device that never ends, no more than a grid file can have. */
+async function readGridFile(path: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    sizeBytes += chunk.length;
+    if (sizeBytes > GRID_FILE_BYTES_MAX) {
+      throw usageError(
+        `${quoteName(path)} is no grid file: it has more than ${GRID_FILE_BYTES_MAX} bytes`,
+        'give another one with --grid FILE',
+      );
+    }
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Room for some ten thousand servers. */
+const GRID_FILE_BYTES_MAX = 1024 * 1024;
 
 /** Between what is wrong and what to write instead, in the schema's messages. */
 const SEPARATOR = '\n';

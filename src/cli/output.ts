@@ -41,10 +41,15 @@ export async function openOutput(target: string | undefined, io: CliIo): Promise
     }
     if (existing !== undefined && !existing.isFile())
       return new DirectOutput(await open(target, 'w'), target);
+    // Its folder would allow it; but whoever took away the right to write meant that it stays.
+    if (existing !== undefined && (existing.mode & 0o222) === 0) throw readOnlyFile(target);
     // Through a symbolic link: the file that it points to is replaced, not the link.
     const path = existing === undefined ? target : await realpath(target);
     return await openAtomic(path, existing);
   } catch (error) {
+    if (isErrnoException(error) && error.code === 'ENOENT' && (await statOrUndefined(dirname(target)))) {
+      throw noPlainFolder(error, target);
+    }
     throw outputError(error, target);
   }
 }
@@ -197,6 +202,24 @@ async function statOrUndefined(path: string): Promise<Stats | undefined> {
     if (isErrnoException(error) && error.code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+function readOnlyFile(target: string): CliError {
+  return new CliError(`${quoteName(target)} is there already and is read-only`, {
+    code: 'EACCES',
+    exitCode: EXIT.other,
+    next: 'write somewhere else with -o FILE, or make it writable first (chmod u+w)',
+  });
+}
+
+/** Such as /proc, where no file can be made. */
+function noPlainFolder(error: unknown, target: string): CliError {
+  return new CliError(`cannot write the output: no file can be made in ${quoteName(dirname(target))}`, {
+    code: 'ENOENT',
+    exitCode: EXIT.other,
+    next: 'write somewhere else with -o FILE',
+    cause: error,
+  });
 }
 
 function outputError(error: unknown, target: string): unknown {

@@ -57,14 +57,25 @@ export function put(io: CliIo, file: string, options: PutOptions): Promise<numbe
       },
     });
     const { elapsedMs } = progress;
-    const { capability, happiness } = result;
+    const { capability, happiness, replaced } = result;
     const fileBytes = source.sizeBytes;
     return {
       text: `${capability}\n`,
       note: `${formatBytes(fileBytes)} in ${formatDuration(elapsedMs)}, ${formatRate(fileBytes, elapsedMs)}`,
-      summary: { capability, fileBytes, elapsedMs: Math.round(elapsedMs), happiness },
+      warnings: replaced.map(({ shareNumber, from, to, reason }) => {
+        const where = to === undefined ? 'no other server took it' : `it went to ${to}`;
+        return `share ${shareNumber}: ${from} ${reason}; ${where}`;
+      }),
+      summary: {
+        capability,
+        fileBytes,
+        elapsedMs: Math.round(elapsedMs),
+        happiness,
+        replaced: replaced.map((each) => ({ ...each, to: each.to ?? null })),
+      },
     };
   });
 }
 
-const AGAIN = 'the servers were told to drop what they had of it; run the same command again';
+const AGAIN =
+  'the servers were told to drop what was not final, and keep shares that were; run the same command again';

@@ -49,12 +49,19 @@ export class GridError extends Error {
   readonly stage: GridStage;
   /** From the beginning of the operation. */
   readonly elapsedMs: number;
+  /** The message without the advice, for whoever shows that by itself. */
+  readonly report: string;
+  /** One sentence that tells the reader what to do next. */
+  readonly advice: string;
   /** The servers that took part, in the order in which they were asked. */
   readonly servers: readonly ServerOutcome[];
 
   constructor(code: GridErrorCode, info: GridErrorInfo) {
-    super(describe(info), info.cause === undefined ? undefined : { cause: info.cause });
+    const report = describe(info);
+    super(`${report} ${info.advice}`, info.cause === undefined ? undefined : { cause: info.cause });
     this.code = code;
+    this.report = report;
+    this.advice = info.advice;
     this.stage = info.stage;
     this.elapsedMs = info.elapsedMs;
     this.servers = info.servers ?? [];
@@ -110,11 +117,12 @@ function storageOutcome(code: string): string | undefined {
   return (STORAGE_OUTCOMES as Readonly<Record<string, string | undefined>>)[code];
 }
 
-function describe({ problem, advice, stage, elapsedMs, servers = [] }: GridErrorInfo): string {
+/** What happened, where, after how long. */
+function describe({ problem, stage, elapsedMs, servers = [] }: GridErrorInfo): string {
   const shown = servers.slice(0, SERVERS_SHOWN_MAX).map(({ name, outcome }) => `${name} ${outcome}`);
   const more = servers.length > shown.length ? `; and ${servers.length - shown.length} more` : '';
   const where = shown.length === 0 ? '' : ` Servers: ${shown.join('; ')}${more}.`;
-  return `${problem} (${stage}, after ${seconds(elapsedMs)}).${where} ${advice}`;
+  return `${problem} (${stage}, after ${seconds(elapsedMs)}).${where}`;
 }
 
 /** A message stays readable on a grid of hundreds; `servers` has them all. */

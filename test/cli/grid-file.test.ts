@@ -135,6 +135,10 @@ describe('the grid file that is used', () => {
   });
 });
 
+test.skipIf(process.platform === 'win32')('a file that never ends is no grid file', async () => {
+  await expect(loadGrid('/dev/zero', {})).rejects.toThrow('/dev/zero is no grid file: it has more than');
+});
+
 describe('a preferred server', () => {
   test('says so with true or false', () => {
     const text = (value: string) => `servers:\n  - address: nm://10.0.0.1:4820\n    preferred: ${value}\n`;

@@ -68,6 +68,21 @@ describe('a file as output', () => {
     expect((await stat(target)).mode & 0o777).toBe(0o640);
   });
 
+  test('does not replace a file that nobody may write', async () => {
+    const target = join(await testFolder(), 'file');
+    await writeFile(target, 'old');
+    await chmod(target, 0o444);
+    await expect(openOutput(target, fakeIo())).rejects.toThrow(/is there already and is read-only/);
+    expect(await readFile(target, 'utf8')).toBe('old');
+  });
+
+  test.skipIf(process.platform !== 'linux')('says so where no file can be made', async () => {
+    await expect(openOutput('/proc/nevermind', fakeIo())).rejects.toMatchObject({
+      message: 'cannot write the output: no file can be made in /proc',
+      next: 'write somewhere else with -o FILE',
+    });
+  });
+
   test('goes where a symbolic link points', async () => {
     const folder = await testFolder();
     await writeFile(join(folder, 'real'), 'old');

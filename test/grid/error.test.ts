@@ -19,6 +19,8 @@ describe('GridError', () => {
       'only 2 of the 7 servers would take shares (placing, after 1.2 s). ' +
         'Servers: nm://a is silent; nm://b has no space left. Start more storage servers.',
     );
+    expect(`${error.report} ${error.advice}`).toBe(error.message);
+    expect(error.advice).toBe('Start more storage servers.');
     expect(error.code).toBe('TOO_FEW_SERVERS');
     expect(error.name).toBe('GridError');
   });
