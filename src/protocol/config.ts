@@ -17,7 +17,7 @@ export interface ProtocolConfig {
   readonly ackEveryPackets: number;
   /** Ranges in one ACK; enough for 64 holes. */
   readonly maxAckRanges: number;
-  /** What decides how much may be under way: cubic.ts or bbr.ts. */
+  /** What decides how much may be under way: cubic.ts or bbr.ts (spec/decisions/0026-bbr-by-default.md). */
   readonly congestion: 'cubic' | 'bbr';
   /** Probe timeouts in a row that make persistent congestion (RFC 9002, 7.6). */
   readonly persistentCongestionThreshold: number;
@@ -86,7 +86,7 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   maxAckDelayMs: 5,
   ackEveryPackets: 2,
   maxAckRanges: 64,
-  congestion: 'cubic',
+  congestion: 'bbr',
   persistentCongestionThreshold: 3,
   maxProbeDistanceMs: 500,
   silentAfterProbes: 3,
