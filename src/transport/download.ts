@@ -90,7 +90,7 @@ export class Download {
     for (let turn = this.#takeTurn(); turn !== undefined; turn = this.#takeTurn()) {
       this.#current = turn;
       try {
-        const piece = this.#nextSeq === 1 ? [await this.#head] : await (this.#source?.next() ?? null);
+        const piece = this.#nextSeq === 1 ? [await this.#head] : await this.#nextPiece();
         turn.resolve(piece);
         if (piece === null) this.#finish();
       } catch (error) {
@@ -101,6 +101,12 @@ export class Download {
     }
     this.#current = undefined;
     this.#pumping = false;
+  }
+
+  /** A copy: the producer may use its buffer again as soon as it is asked for more. */
+  async #nextPiece(): Promise<Uint8Array | null> {
+    const piece = (await this.#source?.next()) ?? null;
+    return piece && new Uint8Array(piece);
   }
 
   #takeTurn(): Turn | undefined {

@@ -135,7 +135,7 @@ export class StreamCall implements AnswerStream {
 
   /** It has come to its end, or the reader has had enough. */
   get #isOver(): boolean {
-    return this.#ended !== undefined && this.#ended.error === undefined;
+    return this.#ended !== undefined && !('error' in this.#ended);
   }
 
   /** What comes next, in order. @throws what ended the call instead, behind all that came before. */
@@ -211,9 +211,9 @@ export class StreamCall implements AnswerStream {
   }
 
   async #give(upload: AsyncIterable<Uint8Array>): Promise<void> {
-    const source = new PieceSource(upload);
-    this.#source = source;
     try {
+      const source = new PieceSource(upload);
+      this.#source = source;
       for (let seq = 1; ; seq++) {
         while (seq >= this.#giveLimit && this.#wantsUpload) await this.#nextWake();
         this.#sourceWorks = true;
@@ -223,11 +223,11 @@ export class StreamCall implements AnswerStream {
         this.#givePiece(seq, piece);
         if (piece === null) return;
       }
+      source.stop();
     } catch (error) {
       // The source's own error: the caller knows it, the server hears that nothing more comes.
       this.#end({ error });
     }
-    source.stop();
   }
 
   get #wantsUpload(): boolean {
@@ -263,11 +263,11 @@ export class StreamCall implements AnswerStream {
 
   /** Waits for something to change, for as long as this peer may take. @throws what has ended the call. */
   async #change(): Promise<void> {
-    if (this.#ended?.error !== undefined) throw this.#ended.error;
+    if (this.#ended !== undefined && !this.#isOver) throw this.#ended.error;
     const stopWatching = this.#watch();
     await this.#nextWake();
     stopWatching();
-    if (this.#ended?.error !== undefined) throw this.#ended.error;
+    if (this.#ended !== undefined && !this.#isOver) throw this.#ended.error;
   }
 
   /** Tells when it is overdue, and gives up in the end, unless the caller has said when. Returns what ends the watch. */

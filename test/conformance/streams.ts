@@ -39,6 +39,19 @@ export function describeStreams(adapter: Adapter): void {
         expect(await stream.next()).toEqual({ done: true, value: undefined });
       }));
 
+    test('may be made in one buffer, used again and again', () =>
+      adapter.run(async ({ server, peer }) => {
+        const buffer = new Uint8Array(1000);
+        const reused = async function* (): AsyncGenerator<Uint8Array> {
+          for (let i = 0; i < 50; i++) yield buffer.fill(i);
+        };
+        server.handle('read', reused);
+        server.handle('write', async (_request, { upload }) => firstBytes(await collect(upload!)));
+        const numbers = Array.from({ length: 50 }, (_, i) => i);
+        expect(firstBytes(await collect(peer.stream('read', null)))).toEqual(numbers);
+        expect(await peer.call('write', null, { upload: reused() })).toEqual(numbers);
+      }));
+
     test('may be empty, and a plain answer is a head without bytes', () =>
       adapter.run(async ({ server, peer }) => {
         server.handle('nothing', () => source([]));
@@ -484,6 +497,10 @@ async function* source(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array
 async function collect(stream: AsyncIterable<Uint8Array>, into: Uint8Array[] = []): Promise<Uint8Array[]> {
   for await (const piece of stream) into.push(new Uint8Array(piece));
   return into;
+}
+
+function firstBytes(pieces: readonly Uint8Array[]): number[] {
+  return pieces.map((piece) => piece[0]!);
 }
 
 /** Has no end of its own, and counts. */
