@@ -33,6 +33,7 @@ export interface PeerMemory {
   readonly responseTimes: ResponseTimes;
   readonly rtt: RttEstimator;
   readonly health: PeerHealth;
+  readonly lastHeardAtMs: number | undefined;
 }
 
 export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTarget {
@@ -60,6 +61,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     this.#peerEpoch = memory?.peerEpoch ?? 0;
     this.#ceilingBytes = ceilingBytes;
     this.health = new HealthMonitor(context.config, memory?.health);
+    this.health.lastHeardAtMs = memory?.lastHeardAtMs;
     // Delivered requests stay in the table until their answer comes.
     this.#outbox = new Outbox(() => {});
     this.calls = new ClientCalls(context, this, this.#outbox);
@@ -83,7 +85,8 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   get memory(): PeerMemory {
     const { responseTimes, path, state } = this;
     const { epoch } = this.#handshakes;
-    return { epoch, peerEpoch: this.#peerEpoch, responseTimes, rtt: path.rtt, health: state };
+    const { lastHeardAtMs } = this.health;
+    return { epoch, peerEpoch: this.#peerEpoch, responseTimes, rtt: path.rtt, health: state, lastHeardAtMs };
   }
 
   /** The session in use, if there is one. */
