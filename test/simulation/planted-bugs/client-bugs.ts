@@ -113,9 +113,9 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: CLIENT_CALL,
-        find: 'return Math.min(deadlineAtMs, repeatAtMs, this.overdueTold',
+        find: 'return Math.min(this.request.deadlineAtMs, repeatAtMs',
         replace:
-          'return Math.min(this.overdueTold ? Number.POSITIVE_INFINITY : deadlineAtMs, repeatAtMs, this.overdueTold',
+          'return Math.min(this.overdue.told ? Number.POSITIVE_INFINITY : this.request.deadlineAtMs, repeatAtMs',
       },
     ],
     foundBy: 'deadline',
