@@ -108,8 +108,8 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
       link.received.ackDueAtMs = nowMs;
       return true;
     }
-    // P-25
-    const early = hello.knownEpoch === 0 && !this.confirmed;
+    // P-25: also of a client that is known. It may be a recording of what ran before we forgot that client once.
+    const early = hello.knownEpoch === 0;
     const before = this.calls.running;
     const sound = this.#onFrames(link, frames, early, nowMs);
     // Nothing of it runs: the client should hear at once that it may send the rest.

@@ -89,12 +89,23 @@ describe('a first contact', () => {
     expect(wire.requests.map(({ method }) => method)).toEqual(['safe']);
   });
 
-  // P-25: once it has been heard inside a session, a client is no recording.
-  test('a client that was heard runs everything from its next INIT', () => {
+  // P-25
+  test('a client that names our memory of it runs everything from its next INIT', () => {
     const wire = new TwoEndpoints().warmUp();
     const { epoch } = helloOf(wire.firstInit);
-    wire.forge(initDatagram(77, [hello(epoch), request(90, 'careful')]));
+    const incarnation = helloOf(wire.firstResp).epoch;
+    wire.forge(initDatagram(77, [hello(epoch, incarnation), request(90, 'careful')]));
     expect(wire.requests.at(-1)?.ref.callId).toBe(90);
+  });
+
+  // P-25: seeds 123, 644 and 867 of the simulation ran a call twice.
+  test('an INIT that names no memory is a recording, however well its client is known by now', () => {
+    const wire = new TwoEndpoints().warmUp();
+    const { epoch } = helloOf(wire.firstInit);
+    const before = wire.requests.length;
+    wire.forge(initDatagram(77, [hello(epoch), request(90, 'careful')]));
+    wire.run(60_000);
+    expect(wire.requests.length).toBe(before);
   });
 
   // P-4, P-22

@@ -64,12 +64,26 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: SERVER_PEER,
-        find: 'const early = hello.knownEpoch === 0 && !this.confirmed;',
+        find: 'const early = hello.knownEpoch === 0;',
         replace: 'const early = false;',
       },
     ],
     foundBy: 'at-most-once',
     withinSeeds: 300,
+    workload: 'calls',
+  },
+  {
+    name: 'known-client-is-no-recording',
+    story: 'a server runs any method from a first datagram of a client that it has heard since it forgot it',
+    edits: [
+      {
+        file: SERVER_PEER,
+        find: 'const early = hello.knownEpoch === 0;',
+        replace: 'const early = hello.knownEpoch === 0 && !this.confirmed;',
+      },
+    ],
+    foundBy: 'at-most-once',
+    withinSeeds: 1000,
     workload: 'calls',
   },
   {
