@@ -8,6 +8,7 @@ import { ErasureCodec } from '../src/erasure/codec.ts';
 import { interpolationMatrix } from '../src/erasure/gf256.ts';
 import { loadKernel } from '../src/erasure/kernel.ts';
 import { type MatrixProduct, referenceProduct } from '../src/erasure/reference.ts';
+import { measureUploadEncoding } from './upload-encoding.ts';
 
 interface Case {
   readonly implementation: 'kernel' | 'reference';
@@ -48,12 +49,17 @@ if (json) console.log(JSON.stringify({ type: 'machine', ...machine }));
 else for (const [name, value] of Object.entries(machine)) console.log(`${name.padEnd(10)} ${value}`);
 
 const results = measure(cases);
+const upload = measureUploadEncoding();
 if (json) {
   for (const result of results) console.log(JSON.stringify({ type: 'result', ...result }));
-  console.log(JSON.stringify({ type: 'summary', version: 1, suite: 'erasure', machine, results }));
+  console.log(JSON.stringify({ type: 'summary', version: 1, suite: 'erasure', machine, results, upload }));
 } else {
   console.log('\nMB/s, 1 MiB segments: median (worst to best of the rounds)');
   for (const result of results) console.log(line(result));
+  console.log('\nMB/s of input for an upload, 3 of 10, 1 MiB segments: by the clock, by processor time');
+  for (const { what, wallMBps, cpuMBps = '' } of upload) {
+    console.log(`${what.padEnd(30)} ${String(wallMBps).padStart(6)} ${String(cpuMBps).padStart(6)}`);
+  }
 }
 
 function casesOf(needed: number, total: number): Case[] {

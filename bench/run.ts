@@ -9,6 +9,7 @@ const SUITES: Readonly<Record<string, string>> = {
   erasure: 'the erasure code, and encoding for upload',
   grid: 'files on ten storage nodes, some of which freeze; over UDP and over TCP',
   latency: 'calls at a steady rate while datagrams are lost: simulated, or (bench:net, root) on a link',
+  'huge-file': 'a file beyond 4 GiB (shares of version 2), up, down in ranges, and verified',
   'large-file': 'a file larger than memory, up and down',
   silence: 'a peer vanishes with 102 calls outstanding (bench:net, root)',
   observability: 'what it costs to be observed',
