@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { DatagramSocket, SocketAddress } from '../src/datagram/datagram-socket.ts';
 import { DatagramTransport } from '../src/datagram/datagram-transport.ts';
+import { generateIdentity } from '../src/session/identity.ts';
+import { formatAddress } from '../src/transport/address.ts';
 import { systemClock } from '../src/transport/system-clock.ts';
 import { systemRandom } from '../src/transport/system-random.ts';
 import type { Peer } from '../src/transport/transport.ts';
@@ -57,13 +59,19 @@ class MemorySocket implements DatagramSocket {
   }
 }
 
+const IDENTITY = generateIdentity(systemRandom);
+
 function open(socket: MemorySocket): DatagramTransport {
   return new DatagramTransport(socket, {
     clock: systemClock,
     random: systemRandom,
+    unixMs: Date.now,
+    // One server is all of them, wherever it is called.
+    identity: IDENTITY,
+    swissnum: 'swissnum',
     soon: setImmediate,
     resolve: async (host) => host,
-    config: { maxAwakePeers: AWAKE },
+    config: { maxAwakePeers: AWAKE, maxServerPeersPerKey: 10_000 },
   });
 }
 
@@ -100,7 +108,9 @@ async function measure(collect: () => void): Promise<void> {
     await using _server = openServer(socket);
     const batch = Array.from({ length: Math.min(BATCH, peerCount - peers.length) }, (_, i) => {
       const index = peers.length + i;
-      return client.peer(`nm://10.${index >>> 16}.${(index >>> 8) & 255}.${index & 255}:${PORT}`);
+      const host = `10.${index >>> 16}.${(index >>> 8) & 255}.${index & 255}`;
+      const key = IDENTITY.publicKey;
+      return client.peer(formatAddress({ key, hosts: [{ host, port: PORT }], swissnum: 'swissnum' }));
     });
     await Promise.all(batch.map((peer) => peer.call('echo', 'a'.repeat(100))));
     peers.push(...batch);

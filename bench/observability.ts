@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { DatagramSocket, SocketAddress } from '../src/datagram/datagram-socket.ts';
 import { DatagramTransport } from '../src/datagram/datagram-transport.ts';
 import type { EndpointObserver } from '../src/protocol/observer.ts';
+import { generateIdentity, type Identity, swissnumOf } from '../src/session/identity.ts';
 import { openTraceFile } from '../src/trace/trace-file.ts';
 import { systemClock } from '../src/transport/system-clock.ts';
 import { systemRandom } from '../src/transport/system-random.ts';
@@ -64,13 +65,19 @@ function pair(observer?: EndpointObserver): Peer {
   const options = {
     clock: systemClock,
     random: systemRandom,
+    unixMs: Date.now,
     soon: (task: () => void) => void setImmediate(task),
     resolve: async (host: string) => host,
   };
-  const client = new DatagramTransport(clientSocket, { ...options, observer });
-  const server = new DatagramTransport(serverSocket, options);
+  const client = new DatagramTransport(clientSocket, { ...options, ...somebody(), observer });
+  const server = new DatagramTransport(serverSocket, { ...options, ...somebody() });
   server.handle('echo', (body) => body, { early: 'safe' });
   return client.peer(server.address);
+}
+
+function somebody(): { identity: Identity; swissnum: string } {
+  const identity = generateIdentity(systemRandom);
+  return { identity, swissnum: swissnumOf(identity) };
 }
 
 /** Microseconds of processor time per call, both ends together. */

@@ -2,6 +2,9 @@
 
 import type { ProtocolConfig } from '../protocol/config.ts';
 import type { EndpointObserver } from '../protocol/observer.ts';
+import { generateIdentity, type Identity, swissnumOf } from '../session/identity.ts';
+import { isSwissnum } from '../transport/address.ts';
+import { RpcError } from '../transport/error.ts';
 import { systemClock } from '../transport/system-clock.ts';
 import { systemRandom } from '../transport/system-random.ts';
 import { DatagramTransport } from './datagram-transport.ts';
@@ -13,6 +16,15 @@ export interface EndpointOptions {
   readonly host?: string;
   /** 0 (default): any free port. */
   readonly port?: number;
+  /** Who this endpoint is; by default somebody new. What keeps its address must keep its identity. */
+  readonly identity?: Identity;
+  /** What who calls must have been told besides key and host; by default it follows from the identity. */
+  readonly swissnum?: string;
+  /**
+   * Whether the owner of a public key (its text, 43 characters) may call; by default everybody with the address. Asked
+   * for each request, so that what it says now holds from now on.
+   */
+  readonly allow?: (clientKey: string) => boolean;
   /** Overrides of the protocol's constants: for experiments and tests. */
   readonly config?: Partial<ProtocolConfig>;
   /** Where to write down everything that happens: what `openTraceFile` gives. */
@@ -20,16 +32,25 @@ export interface EndpointOptions {
 }
 
 /**
- * Opens a UDP socket and gives a transport on it. Close it, or `await using` it, to free the socket.
+ * Opens a UDP socket and gives a transport on it; everything that it sends is sealed. Close it, or `await using` it, to free the socket.
  * @throws RpcError ADDRESS_IN_USE, HOST_UNKNOWN, BAD_ARGUMENT.
  */
 export async function createEndpoint(options: EndpointOptions = {}): Promise<DatagramTransport> {
+  const { identity = generateIdentity(systemRandom), allow } = options;
+  const { swissnum = swissnumOf(identity) } = options;
+  if (!isSwissnum(swissnum)) {
+    throw new RpcError('BAD_ARGUMENT', 'the swissnum is not 1 to 128 letters, digits, "-" or "_"');
+  }
   const socket = await openUdpSocket(options.host, options.port ?? 0);
   const { host } = socket.local;
   const family = host === '::' ? 0 : host.includes(':') ? 6 : 4;
   return new DatagramTransport(socket, {
     clock: systemClock,
     random: systemRandom,
+    unixMs: Date.now,
+    identity,
+    swissnum,
+    allow,
     soon: setImmediate,
     resolve: (host) => resolveHost(host, family),
     ...(options.config === undefined ? {} : { config: options.config }),

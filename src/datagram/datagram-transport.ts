@@ -5,30 +5,35 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { RetryBudget } from '../base/retry-budget.ts';
+import type { Callee } from '../protocol/callee.ts';
 import type { ProtocolConfig } from '../protocol/config.ts';
 import { Endpoint } from '../protocol/endpoint.ts';
 import type { EndpointEvent, EndpointGauges, EndpointStats, RequestRef } from '../protocol/events.ts';
 import type { EndpointObserver } from '../protocol/observer.ts';
-import { formatAddress } from '../protocol/path.ts';
-import { plainProtection } from '../session/plain.ts';
-import { formatPeerAddress, parsePeerAddress, reachableAddress } from '../transport/address.ts';
+import type { Identity } from '../session/identity.ts';
+import { sealedProtection } from '../session/sealed.ts';
+import {
+  formatAddress,
+  formatPeerAddress,
+  formatSocketAddress,
+  reachableAddress,
+} from '../transport/address.ts';
 import { datagram, peerHealth, publishHealth } from '../transport/diagnostics.ts';
 import { badArgument, explainFailure } from '../transport/failure.ts';
 import { HandlerTable, RunningRequest } from '../transport/handler-table.ts';
 import { Listeners } from '../transport/listeners.ts';
-import { encodeCall, PendingCalls } from '../transport/pending-calls.ts';
+import { PendingCalls } from '../transport/pending-calls.ts';
 import { Streams } from '../transport/streams.ts';
 import type {
-  AnswerStream,
   CallOptions,
   Handler,
   HandlerOptions,
   Peer,
   PeerHealth,
-  StreamOptions,
   Transport,
   TransportEvent,
 } from '../transport/transport.ts';
+import { type CallStarter, DatagramPeer } from './datagram-peer.ts';
 import type { DatagramSocket, SocketAddress } from './datagram-socket.ts';
 import type { DatagramStatus } from './status.ts';
 
@@ -39,6 +44,13 @@ const SOCKET_QUEUE_MAX_BYTES = 4 * 1024 * 1024;
 export interface DatagramTransportOptions {
   readonly clock: Clock;
   readonly random: Random;
+  /** The wall clock. */
+  readonly unixMs: () => number;
+  readonly identity: Identity;
+  /** What who calls us must have been told besides our key. */
+  readonly swissnum: string;
+  /** Whether the owner of a public key, as text, may call; asked again for each request. */
+  readonly allow?: ((clientKey: string) => boolean) | undefined;
   /** Runs `task` once at the end of this turn of the event loop, after what has arrived was read. */
   readonly soon: (task: () => void) => void;
   /** The IP address of a host name. @throws RpcError HOST_UNKNOWN. */
@@ -49,9 +61,11 @@ export interface DatagramTransportOptions {
 }
 
 /** A {@link Transport} over datagrams. */
-export class DatagramTransport implements Transport {
+export class DatagramTransport implements Transport, CallStarter {
   readonly address: string;
   readonly clock: Clock;
+  /** What is printed of {@link address}. */
+  readonly #name: string;
   readonly #socket: DatagramSocket;
   readonly #options: DatagramTransportOptions;
   readonly #endpoint: Endpoint;
@@ -74,13 +88,16 @@ export class DatagramTransport implements Transport {
     this.#socket = socket;
     this.#options = options;
     this.clock = options.clock;
-    this.address = formatPeerAddress(reachableAddress(socket.local));
+    const { identity, swissnum, random, unixMs, allow } = options;
+    const host = reachableAddress(socket.local);
+    this.address = formatAddress({ key: identity.publicKey, hosts: [host], swissnum });
+    this.#name = formatPeerAddress(host);
     this.#pending = new PendingCalls(options.clock, (event) => this.#tell(event));
     this.#streams = new Streams(options.random, (event) => this.#tell(event));
     this.#handlers = new HandlerTable(this.#streams.readAhead);
     this.#endpoint = new Endpoint({
-      random: options.random,
-      protection: plainProtection(),
+      random,
+      protection: sealedProtection({ identity, swissnum, random, unixMs, allows: allow }),
       datagramCeilingBytes: (to) => socket.datagramCeilingBytes(to),
       ...(options.config === undefined ? {} : { config: options.config }),
       observer: options.observer,
@@ -124,7 +141,7 @@ export class DatagramTransport implements Transport {
     const atMs = this.clock.now();
     const { peers, silentPeers, callers } = this.#endpoint.peersAt(atMs);
     return {
-      address: this.address,
+      address: this.#name,
       atMs,
       counters: { ...this.stats },
       gauges: {
@@ -187,15 +204,15 @@ export class DatagramTransport implements Transport {
 
   /** {@link Peer.call}; the peer's address is resolved by then. */
   startCall(
-    peer: DatagramPeer,
-    to: SocketAddress,
+    name: string,
+    to: Callee,
     method: string,
     body: Uint8Array,
     options: CallOptions,
     startedAtMs: number,
   ): Promise<unknown> {
     if (this.#closed) {
-      return Promise.reject(explainFailure('CLOSED', 'no', undefined, peer.address, method, 0));
+      return Promise.reject(explainFailure('CLOSED', 'no', undefined, name, method, 0));
     }
     const nowMs = this.clock.now();
     let callId: number;
@@ -212,11 +229,11 @@ export class DatagramTransport implements Transport {
         nowMs,
       );
     } catch (cause) {
-      return Promise.reject(badArgument(cause, peer.address, method));
+      return Promise.reject(badArgument(cause, name, method));
     }
     this.#scheduleFlush();
-    const name = { peer: peer.address, method, requestBytes: body.length, startedAtMs };
-    return this.#pending.add(callId, name, options, () => {
+    const call = { peer: name, method, requestBytes: body.length, startedAtMs };
+    return this.#pending.add(callId, call, options, () => {
       this.#endpoint.cancel(callId, this.clock.now());
       this.#scheduleFlush();
     });
@@ -226,15 +243,15 @@ export class DatagramTransport implements Transport {
     return this.#streams;
   }
 
-  healthOf(to: SocketAddress): PeerHealth {
+  healthOf(to: Callee): PeerHealth {
     return this.#endpoint.health(to);
   }
 
-  overdueAfterMs(to: SocketAddress, method: string, expectedBytes: number): number {
+  overdueAfterMs(to: Callee, method: string, expectedBytes: number): number {
     return this.#endpoint.overdueAfterMs(to, method, expectedBytes, this.clock.now());
   }
 
-  hasLearnt(to: SocketAddress, method: string, expectedBytes: number): boolean {
+  hasLearnt(to: Callee, method: string, expectedBytes: number): boolean {
     return this.#endpoint.hasLearnt(to, method, expectedBytes, this.clock.now());
   }
 
@@ -302,7 +319,7 @@ export class DatagramTransport implements Transport {
 
   #tell(event: TransportEvent): void {
     this.#listeners.tell(event);
-    publishHealth(event, this.address);
+    publishHealth(event, this.#name);
   }
 
   /** Asked at the first doubt: when the peer counts as silent, the verdict is there, and nothing waits for it. */
@@ -315,11 +332,11 @@ export class DatagramTransport implements Transport {
 
   #tellHealth(address: SocketAddress, health: 'live' | 'suspect'): void {
     if (!peerHealth.hasSubscribers) return;
-    peerHealth.publish({ local: this.address, peer: formatPeerAddress(address), health });
+    peerHealth.publish({ local: this.#name, peer: formatPeerAddress(address), health });
   }
 
   #tellDatagram(direction: 'sent' | 'received', peer: SocketAddress, sizeBytes: number): void {
-    datagram.publish({ local: this.address, direction, peer: formatAddress(peer), sizeBytes });
+    datagram.publish({ local: this.#name, direction, peer: formatSocketAddress(peer), sizeBytes });
   }
 
   // ---- handlers
@@ -327,7 +344,7 @@ export class DatagramTransport implements Transport {
   #onRequest(event: Extract<EndpointEvent, { type: 'request' }>): void {
     const { ref } = event;
     const key = requestKey(ref);
-    const request = new RunningRequest(event.deadlineAtMs, formatAddress(event.from));
+    const request = new RunningRequest(event.deadlineAtMs, formatSocketAddress(event.from));
     this.#running.set(key, request);
     this.#handlers.run(event.method, event.body, request, (reply) => {
       this.#running.delete(key);
@@ -380,75 +397,6 @@ export class DatagramTransport implements Transport {
         this.#flush();
       });
     });
-  }
-}
-
-class DatagramPeer implements Peer {
-  readonly address: string;
-  readonly clock: Clock;
-  readonly #transport: DatagramTransport;
-  readonly #host: string;
-  readonly #port: number;
-  #resolved: SocketAddress | undefined;
-
-  constructor(transport: DatagramTransport, address: string) {
-    const { host, port } = parsePeerAddress(address);
-    this.#transport = transport;
-    this.address = address;
-    this.clock = transport.clock;
-    this.#host = host;
-    this.#port = port;
-    // Digits and dots, or anything with a colon, is no name.
-    if (/^[\d.]+$|:/.test(host)) this.#resolved = { host, port };
-  }
-
-  get retries(): RetryBudget {
-    return this.#transport.retries;
-  }
-
-  get health(): PeerHealth {
-    return this.#resolved === undefined ? 'unknown' : this.#transport.healthOf(this.#resolved);
-  }
-
-  stream(method: string, body: unknown, options: StreamOptions = {}): AnswerStream {
-    return this.#transport.streams.read(this, method, body, options);
-  }
-
-  call(method: string, body: unknown, options: CallOptions = {}): Promise<unknown> {
-    if (options.upload !== undefined) return this.#transport.streams.write(this, method, body, options);
-    const startedAtMs = this.clock.now();
-    let encoded: Uint8Array;
-    try {
-      encoded = encodeCall(this.address, method, body, options);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    const to = this.#resolved;
-    return to === undefined
-      ? this.#resolveAndCall(method, encoded, options, startedAtMs)
-      : this.#transport.startCall(this, to, method, encoded, options, startedAtMs);
-  }
-
-  async #resolveAndCall(
-    method: string,
-    body: Uint8Array,
-    options: CallOptions,
-    startedAtMs: number,
-  ): Promise<unknown> {
-    const host = await this.#transport.resolveHost(this.#host);
-    this.#resolved = { host, port: this.#port };
-    options.signal?.throwIfAborted();
-    return this.#transport.startCall(this, this.#resolved, method, body, options, startedAtMs);
-  }
-
-  hasLearnt(method: string, expectedBytes = 0): boolean {
-    const to = this.#resolved ?? { host: this.#host, port: this.#port };
-    return this.#transport.hasLearnt(to, method, expectedBytes);
-  }
-
-  overdueAfterMs(method: string, expectedBytes = 0): number {
-    const to = this.#resolved ?? { host: this.#host, port: this.#port };
-    return this.#transport.overdueAfterMs(to, method, expectedBytes);
   }
 }
 

@@ -3,9 +3,10 @@
 
 import { ResponseTimes } from '../base/response-times.ts';
 import { RttEstimator } from '../base/rtt.ts';
+import { type Callee, mayBeAt } from './callee.ts';
 import type { ClientPeer, PeerMemory } from './client-peer.ts';
 import type { PeerHealth } from './health.ts';
-import { formatAddress, type PathAddress } from './path.ts';
+import type { PathAddress } from './path.ts';
 
 /** Peers looked at to find one that may sleep. */
 const MAX_LOOKED_AT = 64;
@@ -18,10 +19,10 @@ export interface CalledPeersOptions {
   readonly maxAsleep: number;
   readonly initialRttMs: number;
   readonly cohort: ResponseTimes;
-  readonly make: (address: PathAddress, memory: PeerMemory | undefined) => ClientPeer;
+  readonly make: (callee: Callee, memory: PeerMemory | undefined) => ClientPeer;
 }
 
-/** Peers by their addresses. */
+/** Peers by their ids. */
 export class CalledPeers {
   readonly #options: CalledPeersOptions;
   /** When there are many, the one that was called longest ago first. */
@@ -42,13 +43,14 @@ export class CalledPeers {
     return this.#awake.values();
   }
 
-  get(address: PathAddress): ClientPeer | undefined {
-    return this.#awake.get(formatAddress(address));
+  /** Those that are awake and may be at this address; it takes a look at all of them. */
+  at(address: PathAddress): ClientPeer[] {
+    return Array.from(this.#awake.values()).filter(({ callee }) => mayBeAt(callee, address));
   }
 
-  /** The peer at this address, to call it. */
-  wake(address: PathAddress): ClientPeer {
-    const key = formatAddress(address);
+  /** A peer, to call it. */
+  wake(callee: Callee): ClientPeer {
+    const key = callee.id;
     const known = this.#awake.get(key);
     const isFull = this.#awake.size >= this.#options.maxAwake;
     if (known !== undefined) {
@@ -56,25 +58,23 @@ export class CalledPeers {
       return known;
     }
     if (isFull) this.#letOneSleep();
-    const peer = this.#options.make(address, this.#asleep.get(key));
+    const peer = this.#options.make(callee, this.#asleep.get(key));
     this.#asleep.delete(key);
     this.#awake.set(key, peer);
     return peer;
   }
 
-  health(address: PathAddress): PeerHealth {
-    const key = formatAddress(address);
-    return this.#awake.get(key)?.state ?? this.#asleep.get(key)?.health ?? 'unknown';
+  health({ id }: Callee): PeerHealth {
+    return this.#awake.get(id)?.state ?? this.#asleep.get(id)?.health ?? 'unknown';
   }
 
   /** What is known of how long this peer takes; asking makes no peer known. */
-  times(address: PathAddress): Pick<PeerMemory, 'responseTimes' | 'rtt'> {
-    const key = formatAddress(address);
-    const peer = this.#awake.get(key);
+  times({ id }: Callee): Pick<PeerMemory, 'responseTimes' | 'rtt'> {
+    const peer = this.#awake.get(id);
     if (peer !== undefined) return { responseTimes: peer.responseTimes, rtt: peer.path.rtt };
     const { cohort, initialRttMs } = this.#options;
     return (
-      this.#asleep.get(key) ?? {
+      this.#asleep.get(id) ?? {
         responseTimes: new ResponseTimes(cohort),
         rtt: new RttEstimator(initialRttMs),
       }

@@ -228,12 +228,21 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
 
   // ---- the life of a call
 
-  /** Every call fails for one reason; returns how many. `tellPeer`: it may be there, and at work. */
-  failAll(code: RpcErrorCode, tellPeer: boolean, nowMs: number): number {
+  /** Each of them may run twice without harm. */
+  get areIdempotent(): boolean {
+    for (const { request } of this.#calls.values()) if (!request.idempotent) return false;
+    return true;
+  }
+
+  /**
+   * Every call fails for one reason; returns how many. `tellPeer`: it may be there, and at work. `executed`: where it
+   * is known for all of them.
+   */
+  failAll(code: RpcErrorCode, tellPeer: boolean, nowMs: number, executed?: Executed): number {
     const calls = [...this.#calls.values()];
     const peer = this.#peer.report(nowMs);
     for (const call of calls)
-      this.#fail(call, { code, executed: executedSoFar(call) }, tellPeer, nowMs, peer);
+      this.#fail(call, { code, executed: executed ?? executedSoFar(call) }, tellPeer, nowMs, peer);
     if (!tellPeer) this.#forgetCancels();
     return calls.length;
   }

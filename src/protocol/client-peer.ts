@@ -9,6 +9,7 @@ import { ResponseTimes } from '../base/response-times.ts';
 import type { RttEstimator } from '../base/rtt.ts';
 import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
 import { decodeFrames, type Frame } from '../wire/frame.ts';
+import type { Callee } from './callee.ts';
 import type { CallRequest } from './client-call.ts';
 import { type CalledPeer, ClientCalls } from './client-calls.ts';
 import { type EndpointContext, setTimer, type TimerTarget } from './context.ts';
@@ -16,7 +17,7 @@ import { type CompletedAttempt, Handshakes } from './handshakes.ts';
 import { type Evidence, HealthMonitor, type PeerHealth } from './health.ts';
 import { Link, type Transmit } from './link.ts';
 import { Outbox } from './outbox.ts';
-import { Path, type PathAddress } from './path.ts';
+import { Path, type PathAddress, sameAddress } from './path.ts';
 import type { AttemptInput, OpenedPacket, PeerInput } from './session-table.ts';
 
 /** Unanswered probes on a session after which a new handshake is tried beside it (a NOSESS may be lost). */
@@ -24,6 +25,8 @@ const PROBES_BEFORE_HANDSHAKE = 2;
 
 /** No loss excuses more unanswered probes than this: who makes a path look lossy does not stay unnoticed when silent. */
 const MAX_PROBES_TO_SILENCE = 24;
+
+type Welcome = Extract<CompletedAttempt, { kind: 'welcome' }>;
 
 /** What is remembered of a peer that has not been called for a while. */
 export interface PeerMemory {
@@ -34,9 +37,12 @@ export interface PeerMemory {
   readonly rtt: RttEstimator;
   readonly health: PeerHealth;
   readonly lastHeardAtMs: number | undefined;
+  /** Where it was last. */
+  readonly address: PathAddress;
 }
 
 export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTarget {
+  readonly callee: Callee;
   readonly path: Path;
   readonly responseTimes: ResponseTimes;
   readonly health: HealthMonitor;
@@ -47,16 +53,19 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   readonly #handshakes: Handshakes;
   readonly #ceilingBytes: number;
   #link: Link | undefined;
+  /** The peer has said that it does not know this session. */
+  #isForgotten = false;
   /** What the peer remembers of us is its incarnation; 0 = not known yet. */
   #peerEpoch: number;
   #timerEntry: HeapEntry<TimerTarget> | undefined;
   /** How many of {@link PathMtu.errors} have been answered. */
   #narrowTimes = 0;
 
-  /** `ceilingBytes`: the largest datagram that the interface to this address carries; `memory`: of an earlier one. */
-  constructor(context: EndpointContext, address: PathAddress, ceilingBytes: number, memory?: PeerMemory) {
+  /** `ceilingBytes`: the largest datagram that the interface to it carries; `memory`: of an earlier one. */
+  constructor(context: EndpointContext, callee: Callee, ceilingBytes: number, memory?: PeerMemory) {
     this.#context = context;
-    this.path = new Path(address, context.config, context.jitter, memory?.rtt);
+    this.callee = callee;
+    this.path = new Path(memory?.address ?? callee.addresses[0], context.config, context.jitter, memory?.rtt);
     this.responseTimes = memory?.responseTimes ?? new ResponseTimes(context.cohort);
     this.#peerEpoch = memory?.peerEpoch ?? 0;
     this.#ceilingBytes = ceilingBytes;
@@ -65,11 +74,12 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     // Delivered requests stay in the table until their answer comes.
     this.#outbox = new Outbox(() => {});
     this.calls = new ClientCalls(context, this, this.#outbox);
-    this.#handshakes = new Handshakes(context, this, this.path, this.#outbox, memory?.epoch);
+    this.#handshakes = new Handshakes(context, callee, this, this.path, this.#outbox, memory?.epoch);
   }
 
+  /** By which it is named, wherever it is. */
   get address(): PathAddress {
-    return this.path.address;
+    return this.callee.addresses[0];
   }
 
   get state(): PeerHealth {
@@ -85,8 +95,9 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   get memory(): PeerMemory {
     const { responseTimes, path, state } = this;
     const { epoch } = this.#handshakes;
+    const { rtt, address } = path;
     const { lastHeardAtMs } = this.health;
-    return { epoch, peerEpoch: this.#peerEpoch, responseTimes, rtt: path.rtt, health: state, lastHeardAtMs };
+    return { epoch, peerEpoch: this.#peerEpoch, responseTimes, rtt, health: state, lastHeardAtMs, address };
   }
 
   /** The session in use, if there is one. */
@@ -142,28 +153,67 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
 
   onResp(localSession: number, remoteSession: number, datagram: Uint8Array, nowMs: number): boolean {
     const completed = this.#handshakes.complete(localSession, remoteSession, datagram);
-    const frames = completed && decodeFrames(completed.opened.frames);
+    switch (completed?.kind) {
+      case undefined:
+        return false;
+      case 'welcome':
+        return this.#onWelcome(completed, remoteSession, datagram.length, nowMs);
+      case 'unauthorized':
+        this.#onUnauthorized(nowMs);
+        return true;
+      case 'clock':
+        this.#heard(nowMs);
+        this.#handshakes.onClock(completed.attempt, completed.clockAheadMs);
+        return true;
+      default:
+        return completed satisfies never;
+    }
+  }
+
+  onCookie(localSession: number, datagram: Uint8Array, nowMs: number): boolean {
+    return this.#handshakes.onCookie(localSession, datagram, nowMs);
+  }
+
+  /** It lives, and does not let us in. */
+  #onUnauthorized(nowMs: number): void {
+    this.#heard(nowMs);
+    this.#handshakes.end();
+    this.#dropLink();
+    // What it never let in before cannot have run.
+    const executed = this.#peerEpoch === 0 ? 'no' : undefined;
+    // P-106
+    this.calls.failAll('UNAUTHORIZED', false, nowMs, executed);
+  }
+
+  #onWelcome(completed: Welcome, remoteSession: number, sizeBytes: number, nowMs: number): boolean {
+    const { localSession, to } = completed.attempt;
+    const frames = decodeFrames(completed.opened.frames);
     const hello = frames?.[0];
-    if (completed === undefined || frames === undefined || hello?.type !== 'hello') return false;
+    if (frames === undefined || hello?.type !== 'hello') return false;
     this.#context.observer?.packetReceived({
-      peer: this.address,
+      peer: to,
       session: localSession,
       role: 'client',
       kind: 'resp',
       packetNumber: completed.opened.packetNumber,
-      sizeBytes: datagram.length,
+      sizeBytes,
       frames: completed.opened.frames,
     });
     this.#heard(nowMs);
     this.#dropLink();
     this.#handshakes.end(completed.attempt);
+    // P-105
+    if (!sameAddress(this.path.address, to)) {
+      this.path.address = to;
+      this.path.mtu.onMoved();
+    }
     const newIncarnation = this.#peerEpoch !== 0 && this.#peerEpoch !== hello.epoch;
     this.#peerEpoch = hello.epoch;
     this.calls.grantAll(hello.initialGrantBytes);
     if (newIncarnation) this.calls.onRestart(nowMs);
     this.calls.onHeard();
 
-    const link = this.#establish(completed, remoteSession, newIncarnation);
+    const link = this.#establish(completed, remoteSession, newIncarnation, nowMs);
     const { maxDatagramBytes } = this.#context.config;
     this.path.mtu.onSession(Math.min(this.#ceilingBytes, hello.maxDatagramBytes, maxDatagramBytes));
     // The first datagram was as long as that.
@@ -176,9 +226,15 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     return true;
   }
 
-  #establish({ attempt, keys }: CompletedAttempt, remoteSession: number, newIncarnation: boolean): Link {
+  #establish(
+    { attempt, keys }: Welcome,
+    remoteSession: number,
+    newIncarnation: boolean,
+    nowMs: number,
+  ): Link {
     const { localSession, sentAtMs, sizeBytes, requeued } = attempt;
-    const link = new Link(this.#context, localSession, remoteSession, keys, this.path, this.#outbox);
+    const session = { localSession, remoteSession, keys, beganAtMs: nowMs };
+    const link = new Link(this.#context, session, this.path, this.#outbox);
     this.#link = link;
     link.confirmed = true;
     this.#context.sessions.addLink(link, this);
@@ -195,6 +251,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     if (frames === undefined) return false;
     const ackEliciting = frames.some((frame) => frame.type !== 'ack');
     link.received.onReceived(packet.packetNumber, ackEliciting, nowMs);
+    this.#isForgotten = false;
     this.#heard(nowMs);
     this.calls.onHeard();
     const sound = this.#onFrames(link, frames, nowMs);
@@ -205,9 +262,20 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
 
   onSessionForgotten(link: Link, nowMs: number): void {
     if (link !== this.#link) return;
-    this.#dropLink();
     // P-96: for who waits; two idle clients must not fight for the last place at a server that is full.
-    if (this.calls.size > 0) this.#handshakes.want(nowMs);
+    if (this.calls.size === 0) {
+      this.#dropLink();
+      return;
+    }
+    // P-8: what was under way goes into a new INIT; the session stays until that is answered.
+    link.quiet();
+    this.#isForgotten = true;
+    this.#handshakes.want(nowMs);
+  }
+
+  onSessionWorn(link: Link): void {
+    if (link === this.#link) this.#dropLink();
+    this.#context.touch(this);
   }
 
   #dropLink(): void {
@@ -217,6 +285,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     // P-25: what the server has acknowledged and parked would wait there for this session.
     if (!this.#link.confirmedThere) this.calls.askAgain();
     this.#link = undefined;
+    this.#isForgotten = false;
   }
 
   #onFrames(link: Link, frames: readonly Frame[], nowMs: number): boolean {
@@ -298,9 +367,10 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
    * The local network refused to send to this peer. A datagram that is too long for the interface only teaches
    * the size; anything else fails the calls at once.
    */
-  onSendError(code: string, sizeBytes: number, nowMs: number): void {
+  onSendError(to: PathAddress, code: string, sizeBytes: number, nowMs: number): void {
     switch (code) {
       case 'ECONNREFUSED':
+        if (this.#handshakes.avoid(to, nowMs)) break;
         // P-98: worth believing only while the peer itself says nothing: anybody could have sent it.
         if (this.health.state === 'suspect') this.#declareSilent(true, nowMs);
         break;
@@ -314,6 +384,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
         // A shortage that passes: this datagram is lost, as any may be.
         break;
       default:
+        if (this.#handshakes.avoid(to, nowMs)) break;
         // P-86
         this.calls.failAll('NETWORK_UNREACHABLE', false, nowMs);
     }
@@ -330,7 +401,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   get #evidence(): Evidence {
     const { config } = this.#context;
     const { rtt, probeLossProbability } = this.path;
-    const link = this.#link;
+    const link = this.#isForgotten ? undefined : this.#link;
     const byChance = Math.ceil(Math.log(config.falseSilenceProbability) / Math.log(probeLossProbability));
     const probes = Math.min(Math.max(config.silentAfterProbes, byChance), MAX_PROBES_TO_SILENCE);
     return {
@@ -347,10 +418,24 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   // ---- what goes to the network, and timers
 
   poll(nowMs: number): Transmit | undefined {
-    if (this.#link === undefined) this.#handshakes.wantForOutbox(nowMs);
-    const transmit = this.#link?.poll(nowMs) ?? this.#handshakes.poll(this.#peerEpoch, nowMs);
+    if (this.#link === undefined || this.#isForgotten) this.#handshakes.wantForOutbox(nowMs);
+    this.#renewSession(nowMs);
+    const transmit = this.#link?.poll(nowMs) ?? this.#handshakes.poll(this.#knownEpoch, nowMs);
     if (transmit === undefined) this.#setTimer(nowMs);
     return transmit;
+  }
+
+  /** Keys do not last for ever: while a session is used, another one follows in time. */
+  #renewSession(nowMs: number): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    if (link.isWorn(nowMs)) this.#dropLink();
+    else if (this.calls.size > 0 && link.needsSuccessor(nowMs)) this.#handshakes.want(nowMs);
+  }
+
+  /** Which incarnation a first datagram is meant for: any, when the one we know is gone and no call minds. */
+  get #knownEpoch(): number {
+    return this.#isForgotten && this.calls.areIdempotent ? 0 : this.#peerEpoch;
   }
 
   onTimer(nowMs: number): void {
@@ -370,7 +455,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
         this.#context.emit({ type: 'peer-suspect', address: this.address });
         break;
       case 'probe':
-        if (this.#link === undefined) this.#handshakes.wantOne();
+        if (this.#link === undefined || this.#isForgotten) this.#handshakes.wantOne();
         else this.#link.ping();
         break;
       case 'nothing':

@@ -70,12 +70,21 @@ export interface ProtocolConfig {
   readonly maxAwakePeers: number;
   /** … and so many more are remembered, with their times and what they know us by. */
   readonly maxIdleClientPeers: number;
+  /** Of those, under one key; a further one takes the place of one of them. */
+  readonly maxServerPeersPerKey: number;
   /** Largest datagram tried. */
   readonly maxDatagramBytes: number;
   /** Lost probes until a size of datagrams counts as too large (RFC 8899, 5.1.2: MAX_PROBES). */
   readonly mtuProbesMax: number;
   /** After this time sizes that failed are tried again (RFC 8899, 5.1.1: PMTU_RAISE_TIMER). */
   readonly mtuRaiseMs: number;
+  /** A session of this age, or with so many packets in one direction, gets a successor while it is used … */
+  readonly rekeyAfterMs: number;
+  readonly rekeyAfterPackets: number;
+  /** … and at this age nothing is sent or taken in it any more (WireGuard, 6.1: the same ages). */
+  readonly sessionRefusedAfterMs: number;
+  /** Packets that could not be opened until a session is given up (RFC 9001, 6.6: far below what a forger needs). */
+  readonly maxFailedOpenings: number;
 }
 
 export const DEFAULT_CONFIG: ProtocolConfig = {
@@ -113,7 +122,12 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   maxServerPeers: 10_000,
   maxAwakePeers: 4096,
   maxIdleClientPeers: 100_000,
+  maxServerPeersPerKey: 256,
   maxDatagramBytes: 65_000,
   mtuProbesMax: 3,
   mtuRaiseMs: 600_000,
+  rekeyAfterMs: 120_000,
+  rekeyAfterPackets: 2 ** 24,
+  sessionRefusedAfterMs: 180_000,
+  maxFailedOpenings: 2 ** 20,
 };

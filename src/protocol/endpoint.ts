@@ -16,19 +16,20 @@ import { SelfDoubt } from '../base/self-doubt.ts';
 import type { Protection } from '../session/protection.ts';
 import {
   DATA_HEADER_BYTES,
-  MIN_DATAGRAM_BYTES,
   NO_SESSION_BYTES,
   noSessionDatagram,
   readHeader,
   versionDatagram,
 } from '../wire/datagram.ts';
-import { decodeFrames, STATUS } from '../wire/frame.ts';
+import { STATUS } from '../wire/frame.ts';
 import { type ErrorBody, encodeErrorBody, encodeRequest } from '../wire/message.ts';
 import { CalledPeers } from './called-peers.ts';
+import type { Callee } from './callee.ts';
 import { CallingClients } from './calling-clients.ts';
 import { ClientPeer } from './client-peer.ts';
 import { DEFAULT_CONFIG, type ProtocolConfig } from './config.ts';
 import type { Pollable, TimerTarget } from './context.ts';
+import { onInit } from './entrance.ts';
 import {
   type EndpointEvent,
   type EndpointGauges,
@@ -44,7 +45,6 @@ import type { EndpointObserver } from './observer.ts';
 import { Slab } from './packet-builder.ts';
 import { type PathAddress, sameAddress } from './path.ts';
 import type { ServerContext } from './server-calls.ts';
-import { ServerPeer } from './server-peer.ts';
 import { SessionTable } from './session-table.ts';
 import { type EndpointPeers, peersAt } from './status.ts';
 
@@ -99,14 +99,16 @@ export class Endpoint {
     this.#options = options;
     this.config = { ...DEFAULT_CONFIG, ...options.config };
     this.#outstanding = new OutstandingCalls(this.config);
-    this.#callingClients = new CallingClients(this.config.maxServerPeers);
+    this.#callingClients = new CallingClients(this.config);
     this.#calledPeers = new CalledPeers({
       maxAwake: this.config.maxAwakePeers,
       maxAsleep: this.config.maxIdleClientPeers,
       initialRttMs: this.config.initialRttMs,
       cohort: this.#cohort,
-      make: (address, memory) =>
-        new ClientPeer(this.#context, address, options.datagramCeilingBytes(address), memory),
+      make: (callee, memory) => {
+        const ceilingBytes = options.datagramCeilingBytes(callee.addresses[0]);
+        return new ClientPeer(this.#context, callee, ceilingBytes, memory);
+      },
     });
     const { random } = options;
     const freshId = (): number => {
@@ -141,6 +143,7 @@ export class Endpoint {
         peer.dirty = true;
         this.#dirty.push(peer);
       },
+      isAllowed: (key) => options.protection.allows(key),
       isEarlySafe: (method) => this.#methods.get(method)?.earlySafe ?? true,
       hasMethod: (method) => this.#methods.has(method),
     };
@@ -170,6 +173,13 @@ export class Endpoint {
         }
         return;
       }
+      case 'cookie': {
+        const owner = this.#sessions.get(header.to);
+        if (owner?.kind !== 'attempt' || !owner.peer.onCookie(header.to, datagram, nowMs)) {
+          this.#drop(datagram, from);
+        }
+        return;
+      }
       case 'no-session':
         this.#onNoSession(header.to, header.token, datagram, from, nowMs);
         return;
@@ -194,7 +204,11 @@ export class Endpoint {
   }
 
   #onData(to: number, packetNumber: number, datagram: Uint8Array, from: PathAddress, nowMs: number): void {
-    const owner = this.#sessions.get(to);
+    let owner = this.#sessions.get(to);
+    if (owner?.kind === 'link' && owner.link.isWorn(nowMs)) {
+      owner.peer.onSessionWorn(owner.link);
+      owner = undefined;
+    }
     if (owner === undefined) {
       this.#drop(datagram, from);
       // P-7
@@ -222,61 +236,19 @@ export class Endpoint {
   }
 
   #onInit(remoteSession: number, datagram: Uint8Array, from: PathAddress, nowMs: number): void {
-    // P-5
-    if (datagram.length < MIN_DATAGRAM_BYTES) {
-      this.#drop(datagram, from);
-      return;
-    }
-    // The network has doubled it: the session exists, and a second one of the same id could not be told apart.
-    if (this.#sessions.byRemoteId(remoteSession) !== undefined) {
-      this.#drop(datagram, from);
-      return;
-    }
-    const localSession = this.#context.freshId();
-    const acceptance = this.#options.protection.accept(datagram, remoteSession, localSession);
-    const frames = acceptance && decodeFrames(acceptance.opened.frames);
-    const hello = frames?.[0];
-    // P-21
-    if (acceptance === undefined || frames === undefined || hello?.type !== 'hello') {
-      this.#drop(datagram, from);
-      return;
-    }
-    const ceilingBytes = this.#options.datagramCeilingBytes(from);
-    const peer = this.#callingClients.begin(
-      hello.epoch,
-      () => new ServerPeer(this.#context, hello.epoch, from, ceilingBytes),
-    );
-    if (peer === undefined) {
-      this.#drop(datagram, from);
-      return;
-    }
-    this.#context.observer?.packetReceived({
-      peer: from,
-      session: localSession,
-      role: 'server',
-      kind: 'init',
-      packetNumber: acceptance.opened.packetNumber,
-      sizeBytes: datagram.length,
-      frames: acceptance.opened.frames,
-    });
-    const sound = peer.onInit(
-      acceptance,
-      localSession,
-      remoteSession,
-      hello,
-      frames,
-      from,
-      datagram.length,
-      nowMs,
-    );
-    if (!sound) this.stats.peerErrors++;
+    const { datagramCeilingBytes } = this.#options;
+    const clients = this.#callingClients;
+    const entry = onInit(this.#context, clients, datagramCeilingBytes, remoteSession, datagram, from, nowMs);
+    if (entry === 'dropped') this.#drop(datagram, from);
+    else if (entry === 'unsound') this.stats.peerErrors++;
+    else if (entry !== 'sound') this.#answerStateless(entry.bytes, entry.to);
   }
 
   #onNoSession(to: number, token: Uint8Array, datagram: Uint8Array, from: PathAddress, nowMs: number): void {
     // The id is the other side's: find the session that sends with it.
     const owner = this.#sessions.byRemoteId(to);
     // P-8
-    if (owner === undefined || !this.#options.protection.verifiesReset(to, token)) {
+    if (owner === undefined || !owner.link.isResetToken(token)) {
       this.#drop(datagram, from);
       return;
     }
@@ -314,7 +286,7 @@ export class Endpoint {
 
   /** The local network refused a datagram of this size: the calls to that address fail now, not at a timeout. */
   onSendError(to: PathAddress, code: string, sizeBytes: number, nowMs: number): void {
-    this.#calledPeers.get(to)?.onSendError(code, sizeBytes, nowMs);
+    for (const peer of this.#calledPeers.at(to)) peer.onSendError(to, code, sizeBytes, nowMs);
     if (code !== 'EMSGSIZE') return;
     for (const peer of this.#callingClients.all()) {
       if (sameAddress(peer.path.address, to)) peer.path.mtu.onTooLong(sizeBytes, nowMs);
@@ -323,18 +295,18 @@ export class Endpoint {
 
   /** The machine of a suspect peer is being asked whether it lives. */
   onMachineAsked(of: PathAddress): void {
-    this.#calledPeers.get(of)?.health.onMachineAsked();
+    for (const { health } of this.#calledPeers.at(of)) health.onMachineAsked();
   }
 
   /** It lives: if the peer stays silent, it is the process that says nothing. */
   onMachineAnswered(of: PathAddress): void {
-    this.#calledPeers.get(of)?.health.onMachineAnswered();
+    for (const { health } of this.#calledPeers.at(of)) health.onMachineAnswered();
   }
 
   // ---- commands
 
   /** Starts a call and returns its id; what becomes of it is an event. @throws RangeError for a bad method name. */
-  call(to: PathAddress, call: EndpointCall, nowMs: number): number {
+  call(to: Callee, call: EndpointCall, nowMs: number): number {
     const bytes = encodeRequest(call.method, call.body);
     const callId = this.#nextCallId++;
     this.retries.earn();
@@ -353,7 +325,7 @@ export class Endpoint {
     }
     this.#context.observer?.callStarted({
       callId,
-      peer: to,
+      peer: peer.address,
       method: call.method,
       requestBytes: bytes.length,
       deadlineAfterMs: limits.deadlineAfterMs,
@@ -438,18 +410,18 @@ export class Endpoint {
     return peersAt(this.#calledPeers.awake(), this.#callingClients.all(), nowMs);
   }
 
-  health(to: PathAddress): PeerHealth {
+  health(to: Callee): PeerHealth {
     return this.#calledPeers.health(to);
   }
 
   /** When a call of this method and size would be called overdue, in milliseconds, from what is known now. */
-  overdueAfterMs(to: PathAddress, method: string, expectedBytes: number, nowMs: number): number {
+  overdueAfterMs(to: Callee, method: string, expectedBytes: number, nowMs: number): number {
     const { responseTimes, rtt } = this.#calledPeers.times(to);
     return responseTimes.overdueAfterMs(method, expectedBytes, nowMs, rtt);
   }
 
   /** Whether {@link overdueAfterMs} follows from answers. */
-  hasLearnt(to: PathAddress, method: string, expectedBytes: number, nowMs: number): boolean {
+  hasLearnt(to: Callee, method: string, expectedBytes: number, nowMs: number): boolean {
     return this.#calledPeers.times(to).responseTimes.estimate(method, expectedBytes, nowMs).source !== 'none';
   }
 

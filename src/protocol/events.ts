@@ -73,6 +73,9 @@ export interface EndpointStats {
   requestsRefusedStale: number;
   requestsRefusedOverload: number;
   sessionsEstablished: number;
+  /** First datagrams of clients that are not let in; and those that were asked to prove their address first. */
+  clientsRefused: number;
+  cookiesSent: number;
   peersSilent: number;
   /** Hedges and retries that the budget allowed, and how often one had to wait for it (base/retry-budget.ts). */
   retryTokensTaken: number;
@@ -117,6 +120,8 @@ export function newStats(): EndpointStats {
     requestsRefusedStale: 0,
     requestsRefusedOverload: 0,
     sessionsEstablished: 0,
+    clientsRefused: 0,
+    cookiesSent: 0,
     peersSilent: 0,
     retryTokensTaken: 0,
     retryTokensRefused: 0,

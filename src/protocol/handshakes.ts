@@ -1,14 +1,15 @@
 // Handshakes with one peer: first datagrams, each an attempt with a session id of its own, until one is answered.
 // What they carry comes from the peer's outbox and goes back there when no answer comes in time.
 
-import type { Initiation, Opened, SessionKeys } from '../session/protection.ts';
+import type { HandshakeAnswer, Initiation } from '../session/protection.ts';
 import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
 import { FRAME, writeHello } from '../wire/frame.ts';
+import type { Callee } from './callee.ts';
 import type { EndpointContext, Pollable } from './context.ts';
 import type { Transmit } from './link.ts';
 import type { Outbox } from './outbox.ts';
 import { PacketBuilder } from './packet-builder.ts';
-import type { Path } from './path.ts';
+import { type Path, type PathAddress, sameAddress } from './path.ts';
 import type { SentItem } from './sent-packets.ts';
 import type { AttemptInput } from './session-table.ts';
 
@@ -16,6 +17,10 @@ import type { AttemptInput } from './session-table.ts';
 export interface Attempt {
   readonly localSession: number;
   readonly initiation: Initiation;
+  readonly to: PathAddress;
+  /** Whether what the server had told us by then was in it. */
+  readonly hadCookie: boolean;
+  readonly hadClock: boolean;
   readonly sentAtMs: number;
   readonly sizeBytes: number;
   readonly items: readonly SentItem[];
@@ -23,23 +28,23 @@ export interface Attempt {
   requeued: boolean;
 }
 
-/** An attempt and the session that its answer has made. */
-export interface CompletedAttempt {
-  readonly attempt: Attempt;
-  readonly opened: Opened;
-  readonly keys: SessionKeys;
-}
+/** An attempt and what was answered to it. */
+export type CompletedAttempt = HandshakeAnswer & { readonly attempt: Attempt };
 
 /** Handshakes remembered at once: an answer to an older one than these is ignored. */
 const MAX_ATTEMPTS = 8;
 
 const ATTEMPT_BACKOFF = 1.5;
 
+/** A cookie may be good for no longer than this; one that is not leads to another (WireGuard, 5.4.7). */
+const COOKIE_LIFE_MS = 120_000;
+
 /** The handshakes of one peer. */
 export class Handshakes {
   /** Timeouts in a row without any sign of life. */
   unanswered = 0;
   readonly #context: EndpointContext;
+  readonly #callee: Callee;
   readonly #peer: Pollable & AttemptInput;
   readonly #path: Path;
   readonly #outbox: Outbox;
@@ -49,20 +54,31 @@ export class Handshakes {
   /** To be sent; a repeated one goes twice, because three losses in a row must not look like silence. */
   #wanted = 0;
   #timeoutAtMs = Number.POSITIVE_INFINITY;
+  /** What the next attempts tell. */
+  #cookie: { readonly bytes: Uint8Array; readonly fromMs: number } | undefined;
+  #clockAheadMs: number | undefined;
+  /** Which of the addresses the next attempt goes to. */
+  #addressIndex = 0;
 
   constructor(
     context: EndpointContext,
+    callee: Callee,
     peer: Pollable & AttemptInput,
     path: Path,
     outbox: Outbox,
     epoch: number = context.freshId(),
   ) {
     this.#context = context;
+    this.#callee = callee;
     this.#peer = peer;
     this.#path = path;
     this.#outbox = outbox;
     // P-22
     this.epoch = epoch;
+    this.#addressIndex = Math.max(
+      0,
+      callee.addresses.findIndex((address) => sameAddress(address, path.address)),
+    );
   }
 
   /** When {@link onTimer} has something to do. */
@@ -102,7 +118,10 @@ export class Handshakes {
   #sendInit(peerEpoch: number, nowMs: number): Transmit {
     const { slab, protection, config, sessions } = this.#context;
     const localSession = this.#context.freshId();
-    const initiation = protection.initiate(localSession);
+    const to = this.#nextAddress();
+    const cookie = this.#cookieAt(nowMs);
+    const clockAheadMs = this.#clockAheadMs;
+    const initiation = protection.initiate(localSession, this.#callee.remote, { cookie, clockAheadMs });
     const packet = new PacketBuilder(
       slab.take(MIN_DATAGRAM_BYTES),
       initiation.headerBytes,
@@ -122,7 +141,7 @@ export class Handshakes {
     // Padded, so that three times its size lets the server answer in one round trip.
     packet.padTo(packet.limit);
     this.#context.observer?.packetSent({
-      peer: this.#path.address,
+      peer: to,
       session: localSession,
       role: 'client',
       kind: 'init',
@@ -135,6 +154,9 @@ export class Handshakes {
     const attempt: Attempt = {
       localSession,
       initiation,
+      to,
+      hadCookie: cookie !== undefined,
+      hadClock: clockAheadMs !== undefined,
       sentAtMs: nowMs,
       sizeBytes: bytes.length,
       items: packet.items,
@@ -144,7 +166,21 @@ export class Handshakes {
     while (this.#attempts.length > MAX_ATTEMPTS) this.#drop(this.#attempts.shift()!);
     sessions.addAttempt(localSession, this.#peer);
     this.#timeoutAtMs = nowMs + this.#timeoutMs();
-    return { to: this.#path.address, bytes };
+    return { to, bytes };
+  }
+
+  /** The one that is known to work or, once it has not answered, each in turn. */
+  #nextAddress(): PathAddress {
+    const { addresses } = this.#callee;
+    // P-105
+    if (this.unanswered > 0) this.#addressIndex = (this.#addressIndex + 1) % addresses.length;
+    else if (addresses.length === 1) return this.#path.address;
+    return addresses[this.#addressIndex]!;
+  }
+
+  #cookieAt(nowMs: number): Uint8Array | undefined {
+    if (this.#cookie !== undefined && nowMs - this.#cookie.fromMs > COOKIE_LIFE_MS) this.#cookie = undefined;
+    return this.#cookie?.bytes;
   }
 
   #timeoutMs(): number {
@@ -158,11 +194,51 @@ export class Handshakes {
     return base * ATTEMPT_BACKOFF ** repeats * (repeats === 0 ? 1 : 1 + 0.1 * jitter());
   }
 
-  /** The session that a RESP to one of the attempts makes; `undefined` when it answers none of them. */
+  /** What a RESP to one of the attempts says; `undefined` when it answers none of them. */
   complete(localSession: number, remoteSession: number, datagram: Uint8Array): CompletedAttempt | undefined {
     const attempt = this.#attempts.find((candidate) => candidate.localSession === localSession);
-    const completed = attempt?.initiation.complete(datagram, remoteSession);
-    return attempt && completed && { attempt, ...completed };
+    const answer = attempt?.initiation.complete(datagram, remoteSession);
+    return attempt && answer && { attempt, ...answer };
+  }
+
+  /** The server is under load and wants to see that we receive at our address: it gets its cookie back. */
+  onCookie(localSession: number, datagram: Uint8Array, nowMs: number): boolean {
+    const attempt = this.#attempts.find((candidate) => candidate.localSession === localSession);
+    const bytes = attempt?.initiation.openCookie(datagram);
+    if (attempt === undefined || bytes === undefined) return false;
+    this.#cookie = { bytes, fromMs: nowMs };
+    // Once: what asks for ever is told at the distances of all other repeats.
+    if (!attempt.hadCookie) this.#repeat(attempt);
+    return true;
+  }
+
+  /** The server takes no first datagram with a time as wrong as ours: it gets its own. */
+  onClock(attempt: Attempt, clockAheadMs: number): void {
+    this.#clockAheadMs = clockAheadMs;
+    if (!attempt.hadClock) this.#repeat(attempt);
+  }
+
+  /** At once, with what has been learnt. */
+  #repeat(attempt: Attempt): void {
+    requeue(attempt);
+    this.#wanted = 1;
+    this.#addressIndex = Math.max(0, this.#callee.addresses.indexOf(attempt.to));
+    this.#timeoutAtMs = Number.POSITIVE_INFINITY;
+    this.#context.touch(this.#peer);
+  }
+
+  /** The network refuses to send there: true when there is another address to try. */
+  avoid(address: PathAddress, nowMs: number): boolean {
+    const { addresses } = this.#callee;
+    if (addresses.length === 1) return false;
+    if (!sameAddress(addresses[this.#addressIndex]!, address)) return true;
+    this.unanswered++;
+    this.#timeoutAtMs = Number.POSITIVE_INFINITY;
+    for (const attempt of this.#attempts) if (sameAddress(attempt.to, address)) requeue(attempt);
+    // Not for ever: who has nothing but refused addresses hears of it.
+    if (this.unanswered > addresses.length) return false;
+    this.want(nowMs);
+    return true;
   }
 
   /** A session is there, or the peer is silent: gives up all attempts but the one that was answered. */

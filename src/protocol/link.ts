@@ -18,6 +18,7 @@ import { PacketBuilder, type Slab } from './packet-builder.ts';
 import { type Path, type PathAddress, sameAddress } from './path.ts';
 import { ReceivedPackets } from './received-packets.ts';
 import { type SentItem, SentPackets } from './sent-packets.ts';
+import { type NewSession, SessionWear } from './session-wear.ts';
 
 /** Packets that a probe timeout may send regardless of the congestion window (RFC 9002, 6.2.4). */
 const PROBES_PER_TIMEOUT = 2;
@@ -71,6 +72,7 @@ export class Link {
   confirmedThere = false;
   readonly #context: LinkContext;
   readonly #keys: SessionKeys;
+  readonly #wear: SessionWear;
   readonly #outbox: Outbox;
   #first: FirstPacket | undefined;
   #probesAllowed = 0;
@@ -90,9 +92,7 @@ export class Link {
 
   constructor(
     context: LinkContext,
-    localSession: number,
-    remoteSession: number,
-    keys: SessionKeys,
+    { localSession, remoteSession, keys, beganAtMs }: NewSession,
     path: Path,
     outbox: Outbox,
     first?: FirstPacket,
@@ -101,6 +101,7 @@ export class Link {
     this.localSession = localSession;
     this.remoteSession = remoteSession;
     this.#keys = keys;
+    this.#wear = new SessionWear(context.config, beganAtMs);
     this.path = path;
     this.#outbox = outbox;
     this.#first = first;
@@ -111,10 +112,29 @@ export class Link {
 
   /** Opens a DATA datagram of this session; `undefined`: forged, or seen before. */
   open(datagram: Uint8Array, packetNumber: number): Uint8Array | undefined {
-    if (this.received.isDuplicate(packetNumber)) return undefined;
     const opened = this.#keys.open(datagram, packetNumber);
-    if (opened !== undefined) this.#quiet = false;
-    return opened?.frames;
+    if (opened === 'seen') return undefined;
+    if (opened === 'forged') {
+      this.#wear.failedOpenings++;
+      return undefined;
+    }
+    this.#quiet = false;
+    return opened.frames;
+  }
+
+  /** Whether a received token says that the other end has forgotten this session. */
+  isResetToken(token: Uint8Array): boolean {
+    return this.#keys.isResetToken(token);
+  }
+
+  /** It is time for a new one: keys do not last for ever. */
+  needsSuccessor(nowMs: number): boolean {
+    return this.#wear.needsSuccessor(Math.max(this.sent.nextNumber, this.received.largest), nowMs);
+  }
+
+  /** It must not be used any more. */
+  isWorn(nowMs: number): boolean {
+    return this.#wear.isOut(nowMs);
   }
 
   /** False when the ACK is for something never sent: an error of the peer. */

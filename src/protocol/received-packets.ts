@@ -14,8 +14,6 @@ export class ReceivedPackets {
   #unacknowledged = 0;
   /** When the pending acknowledgement must leave; Infinity when none is owed. */
   ackDueAtMs: number = Number.POSITIVE_INFINITY;
-  /** Numbers below it count as seen: their ranges had to be forgotten. */
-  #floor = 0;
 
   constructor(config: ProtocolConfig) {
     this.#config = config;
@@ -25,20 +23,12 @@ export class ReceivedPackets {
     return this.#largest;
   }
 
-  /** True when this number was seen before, or is too old to tell. */
-  isDuplicate(packetNumber: number): boolean {
-    // P-9
-    return packetNumber < this.#floor || this.#numbers.has(packetNumber);
-  }
-
   /** Records a packet that was opened and is no duplicate. */
   onReceived(packetNumber: number, ackEliciting: boolean, nowMs: number): void {
     const inOrder = packetNumber === this.#largest + 1;
     this.#numbers.add(packetNumber, packetNumber + 1);
-    while (this.#numbers.rangeCount > 2 * this.#config.maxAckRanges) {
-      this.#numbers.removeLowestRange();
-      this.#floor = this.#numbers.highestRanges(Number.MAX_SAFE_INTEGER).at(-1)![0];
-    }
+    // What is forgotten is not acknowledged again; that it is not taken twice is the replay window's business.
+    while (this.#numbers.rangeCount > 2 * this.#config.maxAckRanges) this.#numbers.removeLowestRange();
     if (packetNumber > this.#largest) {
       this.#largest = packetNumber;
       this.#largestAtMs = nowMs;

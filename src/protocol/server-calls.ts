@@ -2,11 +2,11 @@
 // answers are kept, and what a cancel ends (RIFL; spec/protocol.md, "At most once"). Sessions are server-peer.ts.
 
 import { Intervals } from '../base/intervals.ts';
-import type { MemoryAccount } from '../base/memory-budget.ts';
 import { FRAME, STATUS } from '../wire/frame.ts';
 import { type ErrorBody, encodeErrorBody, parseRequest } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
 import { CallTable } from './call-table.ts';
+import type { ClientAccount } from './client-account.ts';
 import { type EndpointContext, type Pollable, setTimer } from './context.ts';
 import { CallFrame, RangesFrame } from './control-frames.ts';
 import type { RequestRef } from './events.ts';
@@ -29,6 +29,8 @@ export interface ServerContext extends EndpointContext {
   readonly kept: KeptAnswers;
   /** Calls of all clients. */
   readonly load: { calls: number };
+  /** Whether the owner of a key may call. */
+  isAllowed(key: string): boolean;
   /** True when a handler was registered as safe to run from a first datagram. */
   isEarlySafe(method: string): boolean;
   hasMethod(method: string): boolean;
@@ -37,12 +39,19 @@ export interface ServerContext extends EndpointContext {
 /** The client whose calls these are. */
 export interface CallingClient extends Pollable {
   readonly epoch: number;
+  readonly account: ClientAccount;
   readonly path: Path;
   /** When anything was heard of it last. */
   readonly lastHeardMs: number;
   /** It has been heard inside a session, so that it is somebody. */
   readonly confirmed: boolean;
 }
+
+/**
+ * How early a piece is. `not`: inside a session. `fresh`: from a first datagram that cannot have come before, though
+ * somebody may have recorded it and send it to a server that has restarted. `doubtful`: one that may have come before.
+ */
+export type Earliness = 'not' | 'fresh' | 'doubtful';
 
 /** A piece of a request as its frame has it. */
 export interface RequestPiece {
@@ -53,9 +62,7 @@ export interface RequestPiece {
 }
 
 /** The table of one client's calls. */
-export class ServerCalls implements MemoryAccount {
-  /** {@link MemoryBudget}'s account. */
-  reassemblyBytes = 0;
+export class ServerCalls {
   /** Handlers at work. */
   running = 0;
   /** How much of an answer the client takes before it grants more. */
@@ -86,10 +93,16 @@ export class ServerCalls implements MemoryAccount {
   }
 
   /**
-   * A piece has come in `session`. `remainingMs`: given with the start of a request. `early`: from a first datagram,
-   * which somebody may have recorded. False when it contradicts what came before.
+   * A piece has come in `session`. `remainingMs`: given with the start of a request. False when it contradicts what
+   * came before.
    */
-  onPiece(piece: RequestPiece, remainingMs: number, session: number, early: boolean, nowMs: number): boolean {
+  onPiece(
+    piece: RequestPiece,
+    remainingMs: number,
+    session: number,
+    early: Earliness,
+    nowMs: number,
+  ): boolean {
     const call = this.#callFor(piece, nowMs);
     if (call === undefined) return true;
     if (remainingMs > 0) call.deadlineAtMs = nowMs + remainingMs;
@@ -125,13 +138,14 @@ export class ServerCalls implements MemoryAccount {
     const call = new ServerCall(callId, total, this);
     this.#calls.add(call);
     this.#context.load.calls++;
+    this.#client.account.calls++;
     if (total > config.maxMessageBytes) {
       this.#refuse(call, { code: 'TOO_LARGE', executed: 'no' }, nowMs);
       return undefined;
     }
     const arrival = this.#isAbove(1)
       ? undefined
-      : Arrival.begin(this.#context, this, this.#outbox, callId, total, nowMs);
+      : Arrival.begin(this.#context, this.#client.account, this.#outbox, callId, total, nowMs);
     if (arrival === undefined) {
       stats.requestsRefusedOverload++;
       this.#refuse(call, { code: 'OVERLOADED', executed: 'no' }, nowMs);
@@ -144,17 +158,20 @@ export class ServerCalls implements MemoryAccount {
 
   #isAbove(times: number): boolean {
     const { maxCallsPerPeer, maxServerCalls } = this.#context.config;
-    return this.#calls.size > times * maxCallsPerPeer || this.#context.load.calls > times * maxServerCalls;
+    return (
+      this.#client.account.calls > times * maxCallsPerPeer ||
+      this.#context.load.calls > times * maxServerCalls
+    );
   }
 
   #onRequestPiece(
     call: ServerCall,
     { offset, total, data }: RequestPiece,
     session: number,
-    early: boolean,
+    early: Earliness,
     nowMs: number,
   ): boolean {
-    if (early) call.parkOn(session);
+    if (early !== 'not') call.parkOn(session);
     else if (call.state === 'parked') this.#unpark(call, nowMs);
     if (call.state !== 'receiving' || call.arrival === undefined) return true;
     const outcome = call.arrival.add(offset, total, data);
@@ -176,7 +193,9 @@ export class ServerCalls implements MemoryAccount {
     }
     call.completeAtMs = nowMs;
     const request = parseRequest(call.arrival.message.bytes);
-    if (request !== undefined && early && !this.#context.isEarlySafe(request.method)) {
+    const mustWait =
+      early === 'doubtful' || (early === 'fresh' && !this.#context.isEarlySafe(request?.method ?? ''));
+    if (request !== undefined && mustWait) {
       call.apply('complete-early');
       this.#setCallTimer(call, call.deadlineAtMs);
       return true;
@@ -200,6 +219,11 @@ export class ServerCalls implements MemoryAccount {
     }
     if (!this.#context.hasMethod(request.method)) {
       this.#refuse(call, { code: 'UNKNOWN_METHOD', executed: 'no' }, nowMs);
+      return;
+    }
+    // P-106
+    if (!this.#context.isAllowed(this.#client.account.key)) {
+      this.#refuse(call, { code: 'UNAUTHORIZED', executed: 'no' }, nowMs);
       return;
     }
     // P-38
@@ -258,10 +282,6 @@ export class ServerCalls implements MemoryAccount {
     this.#context.stats.requestsRefusedOverload++;
     this.#refuse(call, { code: 'OVERLOADED', executed: 'no' }, nowMs);
     return true;
-  }
-
-  get isUnproven(): boolean {
-    return !this.#client.confirmed;
   }
 
   /** The answer did not fit into what is kept: the id stays, a client that still asks is told OUTCOME_UNKNOWN. */
@@ -349,7 +369,10 @@ export class ServerCalls implements MemoryAccount {
     this.#releaseRequest(call);
     this.#outbox.remove(call);
     this.#setCallTimer(call, Number.POSITIVE_INFINITY);
-    if (this.#calls.delete(call.callId)) this.#context.load.calls--;
+    if (this.#calls.delete(call.callId)) {
+      this.#context.load.calls--;
+      this.#client.account.calls--;
+    }
     if (call.callId >= this.#floor) this.#remember(call.callId, call.callId + 1);
   }
 

@@ -5,11 +5,12 @@
 import type { HeapEntry } from '../base/heap.ts';
 import type { Acceptance } from '../session/protection.ts';
 import { decodeFrames, type Frame, HELLO_BYTES_MAX, type HelloFrame, writeHello } from '../wire/frame.ts';
+import type { ClientAccount } from './client-account.ts';
 import { setTimer, type TimerTarget } from './context.ts';
 import { Link, type Transmit } from './link.ts';
 import { Outbox } from './outbox.ts';
 import { Path, type PathAddress, sameAddress } from './path.ts';
-import { type CallingClient, ServerCalls, type ServerContext } from './server-calls.ts';
+import { type CallingClient, type Earliness, ServerCalls, type ServerContext } from './server-calls.ts';
 import type { OpenedPacket, PeerInput } from './session-table.ts';
 
 /** Sessions begun and not confirmed by a packet inside them, remembered at once. */
@@ -26,10 +27,23 @@ const MAX_CONTROL_WAITING_UNPROVEN = 64;
 /** Unanswered probes after which a client counts as gone: nothing is sent to it until it comes again. */
 const PROBES_UNTIL_GONE = 6;
 
+/** A first datagram, opened; its frames begin with `hello`. */
+export interface OpenedInit {
+  readonly acceptance: Acceptance;
+  readonly localSession: number;
+  readonly remoteSession: number;
+  readonly hello: HelloFrame;
+  readonly frames: readonly Frame[];
+  readonly from: PathAddress;
+  /** Of the whole datagram. */
+  readonly sizeBytes: number;
+}
+
 /** What is remembered of a client. Handlers at work keep it from being forgotten. */
 export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
   readonly epoch: number;
   readonly incarnation: number;
+  readonly account: ClientAccount;
   readonly path: Path;
   dirty = false;
   readonly calls: ServerCalls;
@@ -43,9 +57,16 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
   confirmed = false;
   #timerEntry: HeapEntry<TimerTarget> | undefined;
 
-  constructor(context: ServerContext, epoch: number, address: PathAddress, ceilingBytes: number) {
+  constructor(
+    context: ServerContext,
+    epoch: number,
+    account: ClientAccount,
+    address: PathAddress,
+    ceilingBytes: number,
+  ) {
     this.#context = context;
     this.epoch = epoch;
+    this.account = account;
     // P-23
     this.incarnation = context.freshId();
     this.path = new Path(address, context.config, context.jitter);
@@ -57,17 +78,9 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
 
   // ---- sessions
 
-  /** A first datagram of this client, already opened; its frames begin with `hello`. */
-  onInit(
-    acceptance: Acceptance,
-    localSession: number,
-    remoteSession: number,
-    hello: HelloFrame,
-    frames: readonly Frame[],
-    from: PathAddress,
-    sizeBytes: number,
-    nowMs: number,
-  ): boolean {
+  /** A first datagram of this client; false when its frames make no sense. */
+  onInit(init: OpenedInit, nowMs: number): boolean {
+    const { acceptance, localSession, remoteSession, hello, frames, from, sizeBytes } = init;
     const context = this.#context;
     // A session in use, at an address that has proved itself, stays there; its own packets would move it.
     if ((this.#current === undefined || !this.path.trusted) && !sameAddress(this.path.address, from)) {
@@ -76,7 +89,8 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     }
     if (sameAddress(this.path.address, from)) this.path.onReceivedBytes(sizeBytes);
     this.calls.initialGrantBytes = hello.initialGrantBytes;
-    const link = new Link(context, localSession, remoteSession, acceptance.keys, this.path, this.#outbox, {
+    const session = { localSession, remoteSession, keys: acceptance.keys, beganAtMs: nowMs };
+    const link = new Link(context, session, this.path, this.#outbox, {
       acceptance,
       to: from,
       helloBytesMax: HELLO_BYTES_MAX,
@@ -109,7 +123,7 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
       return true;
     }
     // P-25: also of a client that is known. It may be a recording of what ran before we forgot that client once.
-    const early = hello.knownEpoch === 0;
+    const early = hello.knownEpoch !== 0 ? 'not' : acceptance.fresh ? 'fresh' : 'doubtful';
     const before = this.calls.running;
     const sound = this.#onFrames(link, frames, early, nowMs);
     // Nothing of it runs: the client should hear at once that it may send the rest.
@@ -127,7 +141,7 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     this.lastHeardMs = nowMs;
     // P-26
     if (!link.confirmed) this.#confirm(link, nowMs);
-    const sound = this.#onFrames(link, listens ? frames : frames.filter(isForLink), false, nowMs);
+    const sound = this.#onFrames(link, listens ? frames : frames.filter(isForLink), 'not', nowMs);
     this.#context.touch(this);
     return sound;
   }
@@ -177,6 +191,10 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     this.#context.touch(this);
   }
 
+  onSessionWorn(link: Link): void {
+    this.onSessionForgotten(link);
+  }
+
   #dropLink(link: Link): void {
     this.#context.sessions.delete(link.localSession);
     link.abandon();
@@ -184,8 +202,7 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
 
   // ---- frames
 
-  /** `early`: from a first datagram that somebody may have recorded. */
-  #onFrames(link: Link, frames: readonly Frame[], early: boolean, nowMs: number): boolean {
+  #onFrames(link: Link, frames: readonly Frame[], early: Earliness, nowMs: number): boolean {
     let sound = true;
     for (const frame of frames) {
       switch (frame.type) {
@@ -239,6 +256,7 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
   }
 
   poll(nowMs: number): Transmit | undefined {
+    if (this.#current?.isWorn(nowMs) === true) this.onSessionWorn(this.#current);
     for (const link of this.#candidates) {
       // A session that is not the one in use only answers its handshake.
       if (link === this.session) continue;

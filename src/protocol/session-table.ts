@@ -20,10 +20,14 @@ export interface PeerInput {
   onPacket(link: Link, packet: OpenedPacket, nowMs: number): boolean;
   /** The peer does not know this session any more. */
   onSessionForgotten(link: Link, nowMs: number): void;
+  /** The session must not be used any more. */
+  onSessionWorn(link: Link): void;
 }
 
 /** A peer with a handshake under way. */
 export interface AttemptInput {
+  /** False when it asks for nothing that this attempt has not done. */
+  onCookie(localSession: number, datagram: Uint8Array, nowMs: number): boolean;
   /** False when the answer is not one to this attempt. */
   onResp(localSession: number, remoteSession: number, datagram: Uint8Array, nowMs: number): boolean;
 }

@@ -1,7 +1,7 @@
 // Who an endpoint is: an X25519 key pair that lasts as long as whoever it belongs to, and what follows from it. Keys
 // are made and kept elsewhere: randomness is injected, files are the command line's.
 
-import { crypto_generichash, crypto_scalarmult_base } from 'sodium-native';
+import { crypto_generichash, crypto_scalarmult, crypto_scalarmult_base } from 'sodium-native';
 import { base32Encode } from '../base/base32.ts';
 import { base64urlDecode, base64urlEncode } from '../base/base64url.ts';
 import type { Random } from '../base/random.ts';
@@ -60,4 +60,14 @@ export function formatKey(publicKey: Uint8Array): string {
 export function parseKey(text: string): Uint8Array | undefined {
   const key = base64urlDecode(text);
   return key?.length === KEY_BYTES ? key : undefined;
+}
+
+/** False for the few keys of low order, which make every secret shared with them known to everybody (RFC 7748, 6.1). */
+export function isUsableKey(publicKey: Uint8Array): boolean {
+  try {
+    crypto_scalarmult(new Uint8Array(KEY_BYTES), new Uint8Array(KEY_BYTES).fill(1), publicKey);
+    return publicKey.length === KEY_BYTES;
+  } catch {
+    return false;
+  }
 }

@@ -38,6 +38,8 @@ declare module 'sodium-native' {
   ): number;
   /** BLAKE2b of 16 to 64 bytes, as long as `output`. */
   export function crypto_generichash(output: Uint8Array, input: Uint8Array, key?: Uint8Array): void;
+  /** @throws when `publicKey` is of low order. */
+  export function crypto_scalarmult(shared: Uint8Array, secretKey: Uint8Array, publicKey: Uint8Array): void;
   export function crypto_scalarmult_base(publicKey: Uint8Array, secretKey: Uint8Array): void;
   /** In constant time. @throws when the lengths differ. */
   export function sodium_memcmp(a: Uint8Array, b: Uint8Array): boolean;

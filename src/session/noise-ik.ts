@@ -50,7 +50,7 @@ export interface NoiseResponse {
 
 /**
  * Makes message 1. Both sides must name the same `prologue`. `ephemeralSecret`: 32 fresh random bytes.
- * `undefined`: the responder's key is one that nobody can have (of low order).
+ * @throws Error when nobody can have the responder's key: `isUsableKey` says so before.
  */
 export function initiateNoise(
   identity: Identity,
@@ -58,16 +58,12 @@ export function initiateNoise(
   prologue: Uint8Array,
   ephemeralSecret: Uint8Array,
   payload: Uint8Array,
-): NoiseInitiation | undefined {
+): NoiseInitiation {
   const state = new NoiseState('IK', true, keyPairOf(identity.revealSecretKey()));
-  try {
-    state.initialise(prologue, responderKey);
-    state.e = keyPairOf(ephemeralSecret);
-    const message = state.send(payload);
-    return { message, complete: (answer) => complete(copyOf(state), answer) };
-  } catch {
-    return undefined;
-  }
+  state.initialise(prologue, responderKey);
+  state.e = keyPairOf(ephemeralSecret);
+  const message = state.send(payload);
+  return { message, complete: (answer) => complete(copyOf(state), answer) };
 }
 
 function complete(state: NoiseState, message: Uint8Array): ReturnType<NoiseInitiation['complete']> {

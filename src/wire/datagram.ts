@@ -16,14 +16,16 @@ export const KIND = {
   resp: 2,
   data: 3,
   noSession: 4,
+  cookie: 5,
 } as const;
 
 export const INIT_HEADER_BYTES = 9;
 export const RESP_HEADER_BYTES = 17;
 export const DATA_HEADER_BYTES = 17;
 /** Shorter than any DATA that carries a frame, so that two ends can never echo. */
-export const NO_SESSION_BYTES = 17;
-export const RESET_TOKEN_BYTES = 8;
+export const NO_SESSION_BYTES = 25;
+export const RESET_TOKEN_BYTES = 16;
+export const COOKIE_HEADER_BYTES = 9;
 
 /** The outside of a received datagram; session ids are chosen by who receives with them. */
 export type DatagramHeader =
@@ -32,6 +34,7 @@ export type DatagramHeader =
   | { readonly kind: 'resp'; readonly to: number; readonly from: number }
   | { readonly kind: 'data'; readonly to: number; readonly packetNumber: number }
   | { readonly kind: 'no-session'; readonly to: number; readonly token: Uint8Array }
+  | { readonly kind: 'cookie'; readonly to: number }
   | { readonly kind: 'unknown-version' }
   | { readonly kind: 'malformed' };
 
@@ -62,6 +65,8 @@ export function readHeader(datagram: Uint8Array): DatagramHeader {
     case KIND.noSession:
       if (datagram.length !== NO_SESSION_BYTES) return MALFORMED;
       return { kind: 'no-session', to: id, token: datagram.subarray(9) };
+    case KIND.cookie:
+      return { kind: 'cookie', to: id };
     default:
       return MALFORMED;
   }
@@ -82,6 +87,11 @@ export function writeDataHeader(target: Uint8Array, to: number, packetNumber: nu
   target[0] = firstByte(KIND.data);
   writeUint64(target, 1, to);
   return writeUint64(target, 9, packetNumber);
+}
+
+export function writeCookieHeader(target: Uint8Array, to: number): number {
+  target[0] = firstByte(KIND.cookie);
+  return writeUint64(target, 1, to);
 }
 
 /** "I do not know this session": `to` is the id that the unknown DATA was addressed to. */

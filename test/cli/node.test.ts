@@ -13,7 +13,7 @@ describe('a storage node', () => {
     const dir = join(await testFolder(), 'new', 'folder');
     const node = spawnCli(['node', '--dir', dir]);
     const address = await firstLineOf(node);
-    expect(address).toMatch(/^nm:\/\/127\.0\.0\.1:\d+$/);
+    expect(address).toMatch(/^nm:\/\/[\w-]{43}@127\.0\.0\.1:\d+\/\w+$/);
     expect(await readdir(dir)).toContain('node.lock');
     node.kill('SIGTERM');
     const { exitCode, stdout, stderr } = await finished(node);
@@ -44,7 +44,7 @@ describe('a storage node', () => {
     const io = fakeIo();
     const first = run(['node', '--dir', await testFolder()], io);
     while (!io.stdout.text.includes('\n')) await new Promise(setImmediate);
-    const port = io.stdout.text.trimEnd().split(':').at(-1)!;
+    const port = /:(\d+)\//.exec(io.stdout.text)![1]!;
     const dir = await testFolder();
     const second = await run(['node', '--dir', dir, '--port', port]);
     expect(second.exitCode).toBe(EXIT.other);

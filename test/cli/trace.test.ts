@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { EXIT } from '../../src/cli/exit-codes.ts';
+import { printableAddress } from '../../src/transport/address.ts';
 import { firstLineOf, run, spawnCli, testFolder } from './cli-fixture.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -55,7 +56,7 @@ describe('a grid of one node', () => {
     expect(answered.length).toBeGreaterThan(2);
     expect(ofNode.filter(({ name }) => name === 'nevermind:request_started').length).toBe(answered.length);
     expect(new Set(ofClient.slice(1).map(({ group_id }) => group_id))).toEqual(
-      new Set([address.replace('nm://', 'to ')]),
+      new Set([printableAddress(address).replace('nm://', 'to ')]),
     );
   });
 });
@@ -93,7 +94,9 @@ describe('a grid of which one node does not answer', () => {
     const { exitCode, stderr } = await failingPut('--verbose');
     expect(exitCode).toBe(EXIT.tooFewServers);
     expect(stderr).toContain('The peer counted as silent: it has never been heard');
-    expect(stderr.match(new RegExp(`at ${addresses[1]} failed after`, 'g'))).toHaveLength(1);
+    expect(stderr.match(new RegExp(`at ${printableAddress(addresses[1]!)} failed after`, 'g'))).toHaveLength(
+      1,
+    );
     expect(stderr.trimEnd().split('\n').at(-1)).toContain('nevermind put: only 1 of the 2 servers');
   });
 
@@ -105,7 +108,7 @@ describe('a grid of which one node does not answer', () => {
       .map((line) => JSON.parse(line) as { type: string });
     expect(lines.filter(({ type }) => type === 'failedCall')).toEqual([
       expect.objectContaining({
-        peer: addresses[1],
+        peer: printableAddress(addresses[1]!),
         code: 'PEER_SILENT',
         explanation: expect.stringContaining('acknowledged 0 bytes'),
         report: expect.objectContaining({ requestAckedBytes: 0 }),

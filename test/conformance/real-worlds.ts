@@ -22,7 +22,8 @@ export const realDatagrams: Adapter = realAdapter(
   'datagrams on real sockets',
   { silence: { by: 'evidence', why: 'frozen' }, lossDelays: 'message', exactTime: false },
   {
-    open: (port) => createEndpoint({ host: '127.0.0.1', port, config: { maxCallsPerPeer: CALLS_MAX } }),
+    open: (port, _impatient, identity) =>
+      createEndpoint({ host: '127.0.0.1', port, identity, config: { maxCallsPerPeer: CALLS_MAX } }),
     openRelay: openDatagramRelay,
   },
 );

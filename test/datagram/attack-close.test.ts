@@ -1,6 +1,7 @@
 // Closing in the middle of everything: what it leads to must settle, too, and nothing may be left.
 
 import { expect, test } from 'vitest';
+import { addressOfNobody } from '../transport/addresses.ts';
 import { outcomes, SimPair } from './sim-pair.ts';
 
 test('a call that an aborted handler makes while its transport is closed settles', async () => {
@@ -40,7 +41,7 @@ test('with everything outstanding on both sides, nothing is left', async () => {
     ...Array.from({ length: 5 }, () => pair.peer.call('much', null)),
     ...Array.from({ length: 5 }, () => pair.peer.call('hang', new Uint8Array(3_000_000))),
     ...Array.from({ length: 100 }, () => back.call('hang', null)),
-    pair.client.peer('nm://10.9.9.9:1').call('hang', null),
+    pair.client.peer(addressOfNobody('10.9.9.9', 1)).call('hang', null),
   ]);
   await pair.pass(1000);
   await pair.run(Promise.all([pair.client.close(), pair.server.close()]));

@@ -2,6 +2,7 @@
 
 import diagnosticsChannel from 'node:diagnostics_channel';
 import { afterEach, describe, expect, it } from 'vitest';
+import { printableAddress } from '../../src/transport/address.ts';
 import type { CallEndMessage, DatagramMessage, RequestEndMessage } from '../../src/transport/diagnostics.ts';
 import { RpcError } from '../../src/transport/error.ts';
 import { CLIENT_HOST, outcomes, SERVER_HOST, SimPair } from './sim-pair.ts';
@@ -34,7 +35,14 @@ describe('nevermind:call:*', () => {
     const ends = listen<CallEndMessage>('nevermind:call:end');
     await pair.run(pair.peer.call('echo', 'hello'));
     expect(starts).toEqual([
-      { call: { peer: pair.server.address, method: 'echo', requestBytes: 6, startedAtMs: 0 } },
+      {
+        call: {
+          peer: printableAddress(pair.server.address),
+          method: 'echo',
+          requestBytes: 6,
+          startedAtMs: 0,
+        },
+      },
     ]);
     expect(ends).toEqual([{ call: starts[0]!.call, outcome: 'answered', elapsedMs: 10, answerBytes: 6 }]);
     expect(ends[0]!.call).toBe(starts[0]!.call);
@@ -130,7 +138,10 @@ describe('nevermind:peer:health', () => {
     await pair.pass(10_000);
     pair.network.unblackhole(SERVER_HOST);
     await pair.pass(30_000);
-    const from = { local: pair.client.address, peer: pair.server.address };
+    const from = {
+      local: printableAddress(pair.client.address),
+      peer: printableAddress(pair.server.address),
+    };
     expect(changes).toEqual([
       { ...from, health: 'live' },
       { ...from, health: 'suspect' },
@@ -154,9 +165,9 @@ describe('nevermind:datagram', () => {
     );
     expect(datagrams.filter(({ direction }) => direction === 'received')).toHaveLength(sent.length);
     expect(sent[0]).toEqual({
-      local: pair.client.address,
+      local: printableAddress(pair.client.address),
       direction: 'sent',
-      peer: pair.server.address.replace('nm://', ''),
+      peer: printableAddress(pair.server.address).replace('nm://', ''),
       sizeBytes: 1200,
     });
   });

@@ -1,7 +1,9 @@
 // Peers that vanish: noticed quickly, all calls at once, one event; and nobody is blamed for our own pauses.
 
 import { describe, expect, it } from 'vitest';
+import { printableAddress } from '../../src/transport/address.ts';
 import { explain } from '../../src/transport/explain.ts';
+import { addressOfNobody } from '../transport/addresses.ts';
 import { CLIENT_HOST, outcomes, SERVER_HOST, SimPair } from './sim-pair.ts';
 
 /** A call that its handler never answers, known to be at work. */
@@ -28,7 +30,7 @@ describe('a peer that is cut off with 102 calls outstanding', () => {
       expect(await pair.run(settled)).toEqual(Array(102).fill('PEER_SILENT'));
       expect(pair.clock.now() - cutAtMs).toBeLessThan(withinMs);
       expect(pair.events.filter((event) => event.type === 'peer:silent')).toEqual([
-        expect.objectContaining({ peer: pair.server.address, failedCalls: 102 }),
+        expect.objectContaining({ peer: printableAddress(pair.server.address), failedCalls: 102 }),
       ]);
       expect(pair.peer.health).toBe('silent');
       expect(await pair.close()).toEqual({ timers: 0, sockets: 0 });
@@ -70,7 +72,7 @@ describe('a silent peer', () => {
 
   it('is not one that was never there long enough to tell: a port that nobody has takes a few seconds', async () => {
     const pair = new SimPair();
-    const nobody = pair.client.peer('nm://10.0.0.9:1');
+    const nobody = pair.client.peer(addressOfNobody('10.0.0.9', 1));
     const started = pair.clock.now();
     expect(await pair.run(outcomes([nobody.call('echo', 1)]))).toEqual(['PEER_SILENT']);
     expect(pair.clock.now() - started).toBeLessThan(5000);

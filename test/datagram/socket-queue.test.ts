@@ -5,6 +5,7 @@ import type { DatagramSocket, SocketAddress } from '../../src/datagram/datagram-
 import { DatagramTransport } from '../../src/datagram/datagram-transport.ts';
 import { VirtualClock } from '../../src/sim/clock.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
+import { addressAt, identityAt } from '../../src/sim/transport.ts';
 
 /** Takes nothing before it is told to. */
 class StuckSocket implements DatagramSocket {
@@ -39,13 +40,16 @@ test('a full socket is given no more datagrams until it has taken half; what wai
   const transport = new DatagramTransport(socket, {
     clock,
     random: new SeededRandom(1),
+    unixMs: () => 0,
+    identity: identityAt('10.0.0.1', 1),
+    swissnum: 'swissnum',
     soon: (task) => void clock.setTimer(0, task),
     resolve: async (host) => host,
   });
   const caller = new AbortController();
   // A first datagram to each of so many strangers.
   const calls = Array.from({ length: 10_000 }, (_, i) =>
-    transport.peer(`nm://10.0.${i >> 8}.${i & 255}:4820`).call('hi', null, { signal: caller.signal }),
+    transport.peer(addressAt(`10.0.${i >> 8}.${i & 255}`, 4820)).call('hi', null, { signal: caller.signal }),
   );
   const settled = Promise.allSettled(calls);
   await clock.run({ forMs: 1 });

@@ -1,6 +1,7 @@
 // status(): what a transport counts, holds and knows, as plain data; and that silent peers leave the table.
 
 import { describe, expect, it } from 'vitest';
+import { printableAddress } from '../../src/transport/address.ts';
 import { CLIENT_HOST, outcomes, SERVER_HOST, SimPair } from './sim-pair.ts';
 
 const NEVER = { deadline: Number.POSITIVE_INFINITY };
@@ -10,7 +11,7 @@ describe('status()', () => {
     const pair = new SimPair();
     const status = pair.client.status();
     expect(status).toMatchObject({
-      address: pair.client.address,
+      address: printableAddress(pair.client.address),
       atMs: 0,
       peers: [],
       silentPeers: [],
@@ -37,7 +38,7 @@ describe('status()', () => {
     expect(peers).toHaveLength(1);
     const [peer] = peers;
     expect(peer).toMatchObject({
-      address: pair.server.address,
+      address: printableAddress(pair.server.address),
       health: 'live',
       outstandingCalls: 3,
       unansweredProbes: 0,
@@ -106,7 +107,7 @@ describe('status()', () => {
     await pair.pass(10_000);
     const { peers, silentPeers } = pair.client.status();
     expect(peers).toEqual([]);
-    expect(silentPeers).toMatchObject([{ address: pair.server.address }]);
+    expect(silentPeers).toMatchObject([{ address: printableAddress(pair.server.address) }]);
     expect(silentPeers[0]!.silentForMs).toBeGreaterThanOrEqual(10_000);
     expect(silentPeers[0]!.sinceHeardMs).toBeGreaterThan(silentPeers[0]!.silentForMs);
     expect(silentPeers[0]!.nextProbeInMs).toBeGreaterThan(0);

@@ -10,6 +10,7 @@ import {
   type Transport,
   type TransportEvent,
 } from '../../src/index.ts';
+import { addressOfNobody, hostOf, movedTo } from '../transport/addresses.ts';
 
 const open: Transport[] = [];
 
@@ -30,7 +31,7 @@ const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
 describe('opening an endpoint', () => {
   it('on a port that is in use says which and what to do', async () => {
     const first = await endpoint({ host: '127.0.0.1' });
-    const port = Number(first.address.split(':').at(-1));
+    const port = hostOf(first.address).port;
     await expect(createEndpoint({ host: '127.0.0.1', port })).rejects.toMatchObject({
       code: 'ADDRESS_IN_USE',
       message: `UDP 127.0.0.1:${port} is in use by another process; choose another port`,
@@ -99,9 +100,11 @@ describe('calling over real sockets', () => {
     const server = await endpoint();
     server.handle('echo', (body) => body);
     const client = await endpoint();
-    const port = server.address.split(':').at(-1);
-    expect(await client.peer(`nm://localhost:${port}`).call('echo', 1)).toBe(1);
-    await expect(client.peer('nm://no-such-host.invalid:1').call('echo', 1)).rejects.toMatchObject({
+    const { port } = hostOf(server.address);
+    expect(await client.peer(movedTo(server.address, { host: 'localhost', port })).call('echo', 1)).toBe(1);
+    await expect(
+      client.peer(addressOfNobody('no-such-host.invalid', 1)).call('echo', 1),
+    ).rejects.toMatchObject({
       code: 'HOST_UNKNOWN',
     });
   });
@@ -118,7 +121,7 @@ describe('calling over real sockets', () => {
   it('fails at once where the local network refuses to send', async () => {
     // Bound to loopback, a socket cannot reach an address that is not on it.
     const client = await endpoint({ host: '127.0.0.1' });
-    await expect(client.peer('nm://192.0.2.1:9').call('echo', 1)).rejects.toMatchObject({
+    await expect(client.peer(addressOfNobody('192.0.2.1', 9)).call('echo', 1)).rejects.toMatchObject({
       code: 'NETWORK_UNREACHABLE',
       peer: 'nm://192.0.2.1:9',
       method: 'echo',
@@ -171,7 +174,7 @@ describe('a peer that is not there', () => {
     const client = await endpoint({ host: '127.0.0.1' });
     const mute = createSocket('udp4');
     await new Promise<void>((resolve) => mute.bind(0, '127.0.0.1', resolve));
-    const peer = client.peer(`nm://127.0.0.1:${mute.address().port}`);
+    const peer = client.peer(addressOfNobody('127.0.0.1', mute.address().port));
     await expect(peer.call('echo', 1)).rejects.toMatchObject({ code: 'PEER_SILENT' });
     mute.close();
   });

@@ -1,7 +1,7 @@
 // Times at which our own process did not run: a suspended machine, a stopped process, a blocked event loop.
 
 import { expect, test } from 'vitest';
-import { LATENCY_MS, TwoEndpoints } from './two-endpoints.ts';
+import { calleeAt, LATENCY_MS, TwoEndpoints } from './two-endpoints.ts';
 
 /** A call whose answer arrives in time, and is read by the client a minute later, before any of its timers. */
 function answeredDuringStandstill(wire: TwoEndpoints): void {
@@ -27,8 +27,13 @@ test('an acknowledgement that waited while we stood still says nothing of the ro
 
 test('an answer that waited while we stood still says nothing of how long the peer needs', () => {
   const wire = new TwoEndpoints().warmUp();
-  const before = wire.client.overdueAfterMs({ host: '10.0.0.2', port: 2000 }, 'safe', 0, wire.nowMs);
+  const before = wire.client.overdueAfterMs(
+    calleeAt({ host: '10.0.0.2', port: 2000 }),
+    'safe',
+    0,
+    wire.nowMs,
+  );
   answeredDuringStandstill(wire);
-  const after = wire.client.overdueAfterMs({ host: '10.0.0.2', port: 2000 }, 'safe', 0, wire.nowMs);
+  const after = wire.client.overdueAfterMs(calleeAt({ host: '10.0.0.2', port: 2000 }), 'safe', 0, wire.nowMs);
   expect(after).toBeLessThan(2 * before);
 });

@@ -7,7 +7,7 @@ import { RESP_HEADER_BYTES, writeDataHeader, writeRespHeader } from '../../src/w
 import { FRAME, type Frame } from '../../src/wire/frame.ts';
 import { writeVarint } from '../../src/wire/varint.ts';
 import { encodeFrame } from '../wire/vectors.ts';
-import { dataDatagram, initDatagram, LATENCY_MS, TwoEndpoints } from './two-endpoints.ts';
+import { calleeAt, dataDatagram, initDatagram, LATENCY_MS, TwoEndpoints } from './two-endpoints.ts';
 
 const MIB = 1024 * 1024;
 const LIMITS = { maxReassemblyBytes: 8 * MIB, maxReassemblyBytesPerPeer: 4 * MIB };
@@ -139,7 +139,7 @@ describe('servers that announce long answers', () => {
         idempotent: false,
         expectedBytes: 0,
       };
-      const ids = [0, 1, 2, 3].map(() => wire.client.call(hoarder, options, wire.nowMs));
+      const ids = [0, 1, 2, 3].map(() => wire.client.call(calleeAt(hoarder), options, wire.nowMs));
       wire.run(0);
       const init = wire.sent.findLast(({ to }) => to === hoarder)!.header;
       if (init.kind !== 'init') throw new Error('no INIT');

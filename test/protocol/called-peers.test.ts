@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { EndpointCall } from '../../src/protocol/endpoint.ts';
-import { LATENCY_MS, SERVER, type Sent, TwoEndpoints } from './two-endpoints.ts';
+import { calleeAt, LATENCY_MS, SERVER, type Sent, TwoEndpoints } from './two-endpoints.ts';
 
 const CALL: EndpointCall = {
   method: 'safe',
@@ -21,7 +21,7 @@ function helloOf(sent: Sent | undefined): { epoch: number; knownEpoch: number } 
 function callOthers(wire: TwoEndpoints, count: number): void {
   wire.lose = ({ to }) => to.host === '10.5.5.5';
   for (let port = 1; port <= count; port++) {
-    wire.cancel(wire.client.call({ host: '10.5.5.5', port }, CALL, wire.nowMs));
+    wire.cancel(wire.client.call(calleeAt({ host: '10.5.5.5', port }), CALL, wire.nowMs));
     wire.run(1);
   }
 }
@@ -45,10 +45,10 @@ describe('a peer that was not called for a while', () => {
 
   test('is still known to be there, and how long it takes', () => {
     const wire = new TwoEndpoints({ client: { maxAwakePeers: 3 } }).warmUp();
-    const overdueMs = wire.client.overdueAfterMs(SERVER, 'safe', 0, wire.nowMs);
+    const overdueMs = wire.client.overdueAfterMs(calleeAt(SERVER), 'safe', 0, wire.nowMs);
     callOthers(wire, 5);
-    expect(wire.client.health(SERVER)).toBe('live');
-    expect(wire.client.overdueAfterMs(SERVER, 'safe', 0, wire.nowMs)).toBeCloseTo(overdueMs, -1);
+    expect(wire.client.health(calleeAt(SERVER))).toBe('live');
+    expect(wire.client.overdueAfterMs(calleeAt(SERVER), 'safe', 0, wire.nowMs)).toBeCloseTo(overdueMs, -1);
     expect(wire.client.gauges.calledPeers).toBe(6);
   });
 
@@ -66,7 +66,7 @@ describe('a peer that was not called for a while', () => {
     const wire = new TwoEndpoints({ client: { maxAwakePeers: 1, maxIdleClientPeers: 10 } }).warmUp();
     callOthers(wire, 100);
     expect(wire.client.gauges.calledPeers).toBe(11);
-    expect(wire.client.health(SERVER)).toBe('unknown');
+    expect(wire.client.health(calleeAt(SERVER))).toBe('unknown');
     wire.client.close(wire.nowMs);
     wire.client.dispose();
     expect(wire.client.gauges).toMatchObject({ calledPeers: 0, sessions: 0, timers: 0 });

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { decodeFrames, type Frame } from '../../src/wire/frame.ts';
 import { parseErrorBody } from '../../src/wire/message.ts';
-import { dataDatagram, LATENCY_MS, SERVER, TwoEndpoints } from './two-endpoints.ts';
+import { calleeAt, dataDatagram, LATENCY_MS, SERVER, TwoEndpoints } from './two-endpoints.ts';
 
 /** A whole request for `safe` (or its first bytes), as a client would write it. */
 function request(callId: number, firstIncomplete: number, pieceBytes?: number): Frame {
@@ -52,7 +52,7 @@ describe('requests and answers', () => {
     const wire = new TwoEndpoints().warmUp();
     const elsewhere = { host: '10.0.0.3', port: 3000 };
     const call = { method: 'safe', body: new Uint8Array(1), deadline: Infinity, idempotent: false };
-    const callId = wire.client.call(elsewhere, { ...call, expectedBytes: 0 }, wire.nowMs);
+    const callId = wire.client.call(calleeAt(elsewhere), { ...call, expectedBytes: 0 }, wire.nowMs);
     const answer: Frame = {
       type: 'response-start',
       callId,

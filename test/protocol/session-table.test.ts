@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import type { Link } from '../../src/protocol/link.ts';
 import { type AttemptInput, type PeerInput, SessionTable } from '../../src/protocol/session-table.ts';
 
-const PEER: PeerInput = { onPacket: () => true, onSessionForgotten: () => {} };
-const ATTEMPT: AttemptInput = { onResp: () => true };
+const PEER: PeerInput = { onPacket: () => true, onSessionForgotten: () => {}, onSessionWorn: () => {} };
+const ATTEMPT: AttemptInput = { onResp: () => true, onCookie: () => true };
 
 /** The table looks at nothing but the two ids. */
 function link(localSession: number, remoteSession: number): Link {

@@ -2,11 +2,11 @@
 // Nothing random but the ids; for a network that misbehaves by chance see sim/.
 
 import type { ErrorDetail, Executed, RpcErrorCode } from '../../src/base/error-code.ts';
+import type { Callee } from '../../src/protocol/callee.ts';
 import type { ProtocolConfig } from '../../src/protocol/config.ts';
 import { Endpoint, type EndpointCall } from '../../src/protocol/endpoint.ts';
 import type { EndpointEvent, RequestRef } from '../../src/protocol/events.ts';
 import type { PathAddress } from '../../src/protocol/path.ts';
-import { plainProtection } from '../../src/session/plain.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
 import {
   DATA_HEADER_BYTES,
@@ -19,9 +19,16 @@ import {
 } from '../../src/wire/datagram.ts';
 import { decodeFrames, type Frame } from '../../src/wire/frame.ts';
 import { encodeFrame } from '../wire/vectors.ts';
+import { PLAIN_TAG_BYTES, plainProtection } from './plain-protection.ts';
 
 export const CLIENT: PathAddress = { host: '10.0.0.1', port: 1000 };
 export const SERVER: PathAddress = { host: '10.0.0.2', port: 2000 };
+
+/** What is at an address, to call it. */
+export function calleeAt(address: PathAddress): Callee {
+  const key = new Uint8Array(32);
+  return { id: `${address.host} ${address.port}`, addresses: [address], remote: { key, capability: key } };
+}
 
 /** One way. */
 export const LATENCY_MS = 10;
@@ -108,7 +115,7 @@ export class TwoEndpoints {
       expectedBytes: 0,
       ...options,
     };
-    const callId = this.client.call(SERVER, call, this.nowMs);
+    const callId = this.client.call(calleeAt(SERVER), call, this.nowMs);
     this.#drainEvents();
     return callId;
   }
@@ -144,7 +151,7 @@ export class TwoEndpoints {
     this.forge(dataDatagram(this.serverSession, this.#forgedNumber++, frames), from);
   }
 
-  #forgedNumber = 100_000;
+  #forgedNumber = 5000;
 
   /** The id that the server receives with, in the session last begun. */
   get serverSession(): number {
@@ -251,7 +258,7 @@ function describeDatagram(atMs: number, by: Sent['by'], to: PathAddress, bytes: 
 export function dataDatagram(session: number, packetNumber: number, frames: readonly Frame[]): Uint8Array {
   const header = new Uint8Array(DATA_HEADER_BYTES);
   writeDataHeader(header, session, packetNumber);
-  return Buffer.concat([header, ...frames.map(encodeFrame)]);
+  return Buffer.concat([header, ...frames.map(encodeFrame), new Uint8Array(PLAIN_TAG_BYTES)]);
 }
 
 /** A padded INIT of these frames. */

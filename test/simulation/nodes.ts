@@ -9,7 +9,7 @@ import type { VirtualClock } from '../../src/sim/clock.ts';
 import { MemoryFiles } from '../../src/sim/memory-files.ts';
 import type { SimNetwork } from '../../src/sim/network.ts';
 import type { SeededRandom } from '../../src/sim/random.ts';
-import { openSimTransport } from '../../src/sim/transport.ts';
+import { addressAt, openSimTransport } from '../../src/sim/transport.ts';
 import { DiskStorageServer } from '../../src/storage/disk-server.ts';
 import { serveStorage } from '../../src/storage/rpc-methods.ts';
 import { ProcessFiles } from './process-files.ts';
@@ -104,7 +104,7 @@ export class ServerNode extends SimNode {
   }
 
   get address(): string {
-    return `nm://${this.host}:${PORT}`;
+    return addressAt(this.host, PORT);
   }
 
   /** Starts a process; it answers when its disk has been looked through. */

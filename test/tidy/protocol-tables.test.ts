@@ -35,6 +35,7 @@ test('version and kinds of datagrams', () => {
     RESP: KIND.resp,
     DATA: KIND.data,
     NOSESS: KIND.noSession,
+    COOKIE: KIND.cookie,
   });
   expect(SPEC).toContain(`# The nevermind protocol, version ${PROTOCOL_VERSION}\n`);
 });

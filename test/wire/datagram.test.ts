@@ -6,9 +6,11 @@ import {
   INIT_HEADER_BYTES,
   NO_SESSION_BYTES,
   noSessionDatagram,
+  RESET_TOKEN_BYTES,
   RESP_HEADER_BYTES,
   readHeader,
   versionDatagram,
+  writeCookieHeader,
   writeDataHeader,
   writeInitHeader,
   writeRespHeader,
@@ -95,9 +97,9 @@ describe('answers to datagrams of nobody', () => {
 
   // P-7
   test('NOSESS is shorter than any DATA that carries a frame', () => {
-    const bytes = noSessionDatagram(7, new Uint8Array(8));
+    const bytes = noSessionDatagram(7, new Uint8Array(RESET_TOKEN_BYTES));
     expect(bytes.length).toBe(NO_SESSION_BYTES);
-    expect(bytes.length).toBeLessThan(DATA_HEADER_BYTES + 1);
+    expect(bytes.length).toBeLessThan(DATA_HEADER_BYTES + 16 + 1);
   });
 });
 
@@ -115,6 +117,8 @@ function encodeHeader(header: DatagramHeader): Uint8Array {
       const token = header.token as unknown;
       return noSessionDatagram(header.to, typeof token === 'string' ? fromHex(token) : header.token);
     }
+    case 'cookie':
+      return target.slice(0, writeCookieHeader(target, header.to));
     case 'version':
       return versionDatagram();
     case 'unknown-version':

@@ -7,6 +7,7 @@ import { ServerRecords } from '../../grid/server-record.ts';
 import type { UploadSource } from '../../grid/source.ts';
 import { type UploadResult, upload } from '../../grid/upload.ts';
 import type { StorageServer } from '../../storage/storage-server.ts';
+import { printableAddress } from '../../transport/address.ts';
 import { EXIT } from '../exit-codes.ts';
 import { CliError } from '../failure.ts';
 import type { GridConnection } from '../network.ts';
@@ -87,7 +88,7 @@ export class Stage implements Disposable {
     this.#servers = this.#members.map(({ server }) => server);
     this.#records = new ServerRecords(connection.transport.clock);
     this.#unsubscribe = connection.transport.subscribe((event) => {
-      const member = this.#members.find(({ node }) => node.address === event.peer);
+      const member = this.#members.find(({ node }) => printableAddress(node.address) === event.peer);
       if (event.type === 'peer:silent' && member !== undefined) member.noticedAtMs ??= event.atMs;
     });
   }

@@ -7,7 +7,6 @@
 import { Endpoint } from '../../../src/protocol/endpoint.ts';
 import type { EndpointEvent, RequestRef } from '../../../src/protocol/events.ts';
 import type { PathAddress } from '../../../src/protocol/path.ts';
-import { plainProtection } from '../../../src/session/plain.ts';
 import {
   DATA_HEADER_BYTES,
   INIT_HEADER_BYTES,
@@ -18,6 +17,8 @@ import {
   writeInitHeader,
   writeRespHeader,
 } from '../../../src/wire/datagram.ts';
+import { plainProtection } from '../../protocol/plain-protection.ts';
+import { calleeAt } from '../../protocol/two-endpoints.ts';
 import { fromHex, vectors } from '../../wire/vectors.ts';
 import { assert, Bytes, CountingRandom, type FuzzTarget } from '../target.ts';
 
@@ -180,7 +181,7 @@ class Play {
       case STEP.call: {
         const kind = bytes.byte();
         const callId = this.#client.call(
-          SERVER,
+          calleeAt(SERVER),
           {
             method: kind % 2 === 0 ? 'safe' : 'careful',
             body: new Uint8Array(sizeOf(bytes.byte())),
