@@ -28,7 +28,7 @@ export function gateway(io: CliIo, options: GatewayOptions): Promise<number> {
     progress.startStage('opening the port');
     await using trace = await openTrace(io, options, 'server');
     await using transport = await openTransport({ ...options, trace });
-    using server = new GbsStorageServer(nurl, gbsContext(transport.clock));
+    using server = new GbsStorageServer(nurl, gbsContext(transport));
     progress.startStage('asking the server');
     // An address with a mistake in it is noticed now, not by the first client.
     await server.version({ signal: io.interrupted });

@@ -1,7 +1,6 @@
 // The one place where the command line makes a transport, and where a grid becomes the storage servers that the
 // grid client knows: nodes over a transport, and those that speak Tahoe-LAFS's HTTP protocol.
 
-import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { ResponseTimes } from '../base/response-times.ts';
 import { createEndpoint } from '../datagram/create-endpoint.ts';
@@ -52,7 +51,7 @@ export interface GridConnection extends AsyncDisposable {
 /** The servers of a grid over a transport of their own. Nothing is sent before something is asked of them. */
 export async function connectGrid(grid: Grid, options: TransportOptions): Promise<GridConnection> {
   const transport = await openTransport({ transport: options.transport, trace: options.trace });
-  const context = gbsContext(transport.clock);
+  const context = gbsContext(transport);
   const overHttp = new Set<GbsStorageServer>();
   const servers = grid.servers.map(({ address, permutationSeed, isPreferred }): StorageServer => {
     const place = { permutationSeed, isPreferred };
@@ -72,7 +71,7 @@ export async function connectGrid(grid: Grid, options: TransportOptions): Promis
   };
 }
 
-/** For servers over HTTP that are to learn together. */
-export function gbsContext(clock: Clock): GbsContext {
-  return { clock, random: systemRandom, cohort: new ResponseTimes() };
+/** For servers over HTTP that are to learn together; hedges are paid from the purse of the transport beside them. */
+export function gbsContext({ clock, retries }: Transport): GbsContext {
+  return { clock, retries, random: systemRandom, cohort: new ResponseTimes() };
 }

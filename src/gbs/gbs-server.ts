@@ -7,6 +7,7 @@ import { base32Encode } from '../base/base32.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { ResponseTimes } from '../base/response-times.ts';
+import type { RetryBudget } from '../base/retry-budget.ts';
 import { isShareNumber } from '../storage/request-checks.ts';
 import {
   type AllocateRequest,
@@ -31,6 +32,8 @@ export interface GbsContext {
   readonly random: Random;
   /** Response times of all servers together. */
   readonly cohort: ResponseTimes;
+  /** Pays for hedges and retries of whoever calls these servers. */
+  readonly retries: RetryBudget;
 }
 
 /** {@link StorageServer} at an address of Tahoe-LAFS. Nothing is sent before something is asked of it. */
@@ -57,12 +60,13 @@ export class GbsStorageServer implements StorageServer, Disposable {
     this.permutationSeed = options.permutationSeed ?? nurl.spkiHash;
     this.isPreferred = options.isPreferred ?? false;
     this.#context = context;
-    const { clock, cohort } = context;
+    const { clock, cohort, retries } = context;
     this.#authorization = `Tahoe-LAFS ${base64(Buffer.from(nurl.swissnum))}`;
     this.#calls = new ServerCalls({
       name: this.name,
       clock,
       times: new ResponseTimes(cohort),
+      retries,
       connect: (watcher) => new PinnedHttps(nurl, clock, watcher),
       probe: this.#request({ method: 'GET', path: '/version' }),
     });

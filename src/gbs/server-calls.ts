@@ -3,9 +3,11 @@
 // who is overdue is asked for its version, and is silent when nothing comes from it for all that time.
 
 import { createHash } from 'node:crypto';
+import type { SilenceReason } from '../base/call-report.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Executed, RpcErrorCode } from '../base/error-code.ts';
 import type { ResponseTimes } from '../base/response-times.ts';
+import type { RetryBudget } from '../base/retry-budget.ts';
 import { RttEstimator } from '../base/rtt.ts';
 import type { OperationOptions } from '../storage/storage-server.ts';
 import {
@@ -32,6 +34,8 @@ export interface ServerCallsOptions {
   readonly name: string;
   readonly clock: Clock;
   readonly times: ResponseTimes;
+  /** Every call earns a part of a hedge or a retry. */
+  readonly retries: RetryBudget;
   /** Makes the way to the server. */
   readonly connect: (watcher: HttpsWatcher) => HttpExchange;
   /** A cheap request that every server answers: for finding out whether it is there. */
@@ -45,6 +49,8 @@ export class ServerCalls {
   readonly #rtt = new RttEstimator(RTT_UNKNOWN_MS);
   readonly #open = new Set<OpenCall>();
   #nodeId: Uint8Array | undefined;
+  /** When its machine last took a connection, which needs nothing of the server's process. */
+  #machineAnsweredAtMs = Number.NEGATIVE_INFINITY;
   #heardAtMs = Number.NEGATIVE_INFINITY;
   #silentSinceMs: number | undefined;
   #probe: { readonly controller: AbortController; timer: Timer } | undefined;
@@ -55,7 +61,10 @@ export class ServerCalls {
   constructor(options: ServerCallsOptions) {
     this.#options = options;
     this.#https = options.connect({
-      onRoundTrip: (elapsedMs) => this.#rtt.update(elapsedMs, 0),
+      onRoundTrip: (elapsedMs) => {
+        this.#machineAnsweredAtMs = options.clock.now();
+        this.#rtt.update(elapsedMs, 0);
+      },
       onCertificate: (der) => {
         this.#nodeId = createHash('sha1').update(der).digest();
       },
@@ -81,7 +90,7 @@ export class ServerCalls {
     { signal, onOverdue }: OperationOptions = {},
   ): Promise<HttpAnswer> {
     signal?.throwIfAborted();
-    const { clock, times, name: peer } = this.#options;
+    const { clock, times, retries, name: peer } = this.#options;
     const startedAtMs = clock.now();
     const requestBytes = request.body?.length ?? 0;
     const name: CallName = { peer, method, requestBytes, startedAtMs };
@@ -93,6 +102,7 @@ export class ServerCalls {
       throw fail('PEER_SILENT', 'no');
     }
 
+    retries.earn();
     const sizeBytes = requestBytes + expectedBytes;
     const limits = times.limits(method, sizeBytes, startedAtMs, this.#rtt);
     const controller = new AbortController();
@@ -109,7 +119,7 @@ export class ServerCalls {
     if (callStart.hasSubscribers) callStart.publish({ call: name });
     try {
       const answer = await this.#exchange(request, controller.signal);
-      times.record(method, sizeBytes, clock.now() - startedAtMs, clock.now());
+      times.record(method, sizeBytes, this.#serviceMs(startedAtMs), clock.now());
       publishEnd(name, clock, { outcome: 'answered', answerBytes: answer.body.length });
       return answer;
     } catch (cause) {
@@ -117,7 +127,7 @@ export class ServerCalls {
       const error: unknown = isGivenUp ? controller.signal.reason : failureOf(cause, fail);
       const isSilence = error instanceof RpcError && error.code === 'PEER_SILENT';
       if (isGivenUp && !isSilence && !this.#isClosed) {
-        times.recordAtLeast(method, sizeBytes, clock.now() - startedAtMs, clock.now());
+        times.recordAtLeast(method, sizeBytes, this.#serviceMs(startedAtMs), clock.now());
       }
       if (signal?.aborted) publishEnd(name, clock, { outcome: 'cancelled' });
       else publishEnd(name, clock, { outcome: 'failed', error: error as Error });
@@ -137,6 +147,12 @@ export class ServerCalls {
     this.#probe?.controller.abort();
     for (const open of this.#open) open.end('CLOSED');
     this.#https.close();
+  }
+
+  /** What of the time since then was the server's own, not the network's. */
+  #serviceMs(startedAtMs: number): number {
+    const networkMs = this.#rtt.sampled ? this.#rtt.smoothedMs : 0;
+    return Math.max(0, this.#options.clock.now() - startedAtMs - networkMs);
   }
 
   /** A request that was sent over a connection which the server had closed meanwhile is sent again. */
@@ -177,7 +193,8 @@ export class ServerCalls {
       }
       this.#probe = undefined;
       controller.abort(new Error('the probe was not answered'));
-      if (this.#heardAtMs < startedAtMs) this.#becomeSilent();
+      if (this.#heardAtMs >= startedAtMs) return;
+      this.#becomeSilent(this.#machineAnsweredAtMs >= startedAtMs ? 'frozen' : 'no answer');
     };
     const probing = { controller, timer: clock.setTimer(limitMs, onTime(false)) };
     this.#probe = probing;
@@ -187,12 +204,12 @@ export class ServerCalls {
       this.#probe = undefined;
     };
     this.#https.exchange(probe, controller.signal).then(() => {
-      times.record(PROBE_METHOD, 0, clock.now() - startedAtMs, clock.now());
+      times.record(PROBE_METHOD, 0, this.#serviceMs(startedAtMs), clock.now());
       settled();
     }, settled);
   }
 
-  #becomeSilent(): void {
+  #becomeSilent(why: SilenceReason): void {
     const { clock, name } = this.#options;
     const nowMs = clock.now();
     this.#nextProbeAtMs = nowMs + this.#probeDistanceMs;
@@ -201,7 +218,7 @@ export class ServerCalls {
     this.#silentSinceMs = nowMs;
     const failedCalls = this.#open.size;
     for (const open of this.#open) open.end('PEER_SILENT');
-    publishHealth({ type: 'peer:silent', peer: name, why: 'no answer', failedCalls, atMs: nowMs }, LOCAL);
+    publishHealth({ type: 'peer:silent', peer: name, why, failedCalls, atMs: nowMs }, LOCAL);
   }
 }
 

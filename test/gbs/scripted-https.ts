@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 import { ResponseTimes } from '../../src/base/response-times.ts';
+import { RetryBudget } from '../../src/base/retry-budget.ts';
 import { makeTlsIdentity, spkiHashOf } from '../../src/gbs/certificate.ts';
 import { GbsStorageServer } from '../../src/gbs/gbs-server.ts';
 import type { Nurl } from '../../src/gbs/nurl.ts';
@@ -80,7 +81,8 @@ export async function scriptedServer(reply: (seen: Seen) => Scripted | 'hang' | 
 
 /** A client that is closed after the test. */
 export function clientOf(nurl: Nurl): GbsStorageServer {
-  const context = { clock: systemClock, random: new SeededRandom('gbs'), cohort: new ResponseTimes() };
+  const cohort = new ResponseTimes();
+  const context = { clock: systemClock, random: new SeededRandom('gbs'), cohort, retries: new RetryBudget() };
   const client = new GbsStorageServer(nurl, context);
   onTestFinished(() => client[Symbol.dispose]());
   return client;

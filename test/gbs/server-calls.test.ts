@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { ResponseTimes } from '../../src/base/response-times.ts';
+import { RetryBudget } from '../../src/base/retry-budget.ts';
 import type { HttpAnswer, HttpRequest, HttpsWatcher } from '../../src/gbs/pinned-https.ts';
 import { ServerCalls } from '../../src/gbs/server-calls.ts';
 import { VirtualClock } from '../../src/sim/clock.ts';
@@ -17,6 +18,7 @@ function requestOf(path: string): HttpRequest {
 /** `answerMs` gives how long each request takes; undefined: for ever. */
 function world(answerMs: (request: HttpRequest) => number | undefined) {
   const clock = new VirtualClock();
+  const retries = new RetryBudget();
   const asked: string[] = [];
   const cancelled: string[] = [];
   let watcher: HttpsWatcher | undefined;
@@ -24,6 +26,7 @@ function world(answerMs: (request: HttpRequest) => number | undefined) {
     name: 'pb://server',
     clock,
     times: new ResponseTimes(new ResponseTimes()),
+    retries,
     probe: PROBE,
     connect: (given) => {
       watcher = given;
@@ -53,7 +56,7 @@ function world(answerMs: (request: HttpRequest) => number | undefined) {
       (error: unknown) => outcomes.push((error as { code?: string }).code ?? error),
     );
   };
-  return { clock, calls, call, asked, cancelled, outcomes };
+  return { clock, retries, calls, call, asked, cancelled, outcomes };
 }
 
 describe('a call over HTTP', () => {
@@ -115,6 +118,13 @@ describe('a call over HTTP', () => {
     for (let i = 0; i < 5; i++) call();
     await clock.run({ until: () => outcomes.length === 5 });
     expect(outcomes).toEqual(['answered', 'answered', 'answered', 'answered', 'answered']);
+  });
+
+  test('earns a part of a hedge', async () => {
+    const { clock, retries, call, outcomes } = world(() => 5);
+    for (let i = 0; i < 10; i++) call();
+    await clock.run({ until: () => outcomes.length === 10 });
+    expect(retries.tokensAt(clock.now())).toBeCloseTo(11);
   });
 
   test('leaves nothing behind when it is cancelled, or everything is closed', async () => {
