@@ -26,6 +26,7 @@ const { values: options, positionals } = parseArgs({
     'bandwidth-kb': { type: 'string', default: '2500' },
     'queue-kb': { type: 'string', default: '125' },
     tcp: { type: 'string', default: 'cubic' },
+    net: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -90,7 +91,9 @@ async function compare(): Promise<void> {
   }
   const machine = { cpu: cpus()[0]?.model, cores: cpus().length, kernel: release(), node: process.version };
   if (options.json) {
-    console.log(JSON.stringify({ type: 'summary', version: 1, options, machine, figures }));
+    console.log(
+      JSON.stringify({ type: 'summary', version: 1, suite: 'bulk', options, machine, results: figures }),
+    );
     return;
   }
   console.log(`${JSON.stringify(options)} ${JSON.stringify(machine)}`);

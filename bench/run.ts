@@ -2,17 +2,20 @@
 // name and, with `--json`, ends with one line {"type":"summary","version":1,"suite":…}; bench/README.md has their fields.
 
 const SUITES: Readonly<Record<string, string>> = {
-  bulk: 'bulk transfer over a link with real loss, and the share of a bottleneck, beside TCP (root)',
+  bulk: 'bulk transfer over a link with real loss, and the share of a bottleneck, beside TCP (bench:net, root)',
   calls: 'small calls over loopback, beside what else there is',
+  cancel: 'a hundred thousand calls taken back at once',
   deadlines:
     'how soon a late peer is noticed, and how often a healthy one is blamed, beside three other rules',
   erasure: 'the erasure code, and encoding for upload',
   grid: 'files on ten storage nodes, some of which freeze; over UDP and over TCP',
-  latency: 'calls at a steady rate while datagrams are lost: simulated, or (bench:net, root) on a link',
   'huge-file': 'a file beyond 4 GiB (shares of version 2), up, down in ranges, and verified',
   'large-file': 'a file larger than memory, up and down',
-  silence: 'a peer vanishes with 102 calls outstanding (bench:net, root)',
+  latency: 'calls at a steady rate while datagrams are lost: simulated, or (bench:net, root) on a link',
+  memory: 'what a known peer, a session and an outstanding call cost',
   observability: 'what it costs to be observed',
+  publish: 'draw what is in bench/results, and put its tables into the README',
+  silence: 'a peer vanishes with 102 calls outstanding (bench:net, root)',
 };
 
 // `npm run bench:net` puts `--net` in front.

@@ -1,10 +1,9 @@
 // The study as pictures: a summary with false alarms against time to notice, and for each scenario what server 0 took
 // and what each rule allowed it, over time. On paper of their own, so that they read on light and dark pages.
 
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse, View } from 'vega';
-import { type Config, compile, type TopLevelSpec } from 'vega-lite';
+import type { TopLevelSpec } from 'vega-lite';
+import { writeChart } from '../chart.ts';
 import { ALONE, FAULT_MS, IN_A_GROUP, type ObservedCall, type Scenario } from './scenarios.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -17,22 +16,6 @@ const COLORS: Readonly<Record<string, string>> = {
 };
 const RULES = Object.keys(COLORS);
 const scale = { domain: RULES, range: Object.values(COLORS) };
-const config: Config = {
-  background: '#ffffff',
-  font: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
-  padding: 16,
-  axis: {
-    labelFontSize: 13,
-    titleFontSize: 13,
-    titleFontWeight: 'normal',
-    gridColor: '#e4e8ed',
-    labelColor: '#33404d',
-  },
-  legend: { labelFontSize: 13, titleFontSize: 13, symbolSize: 140, labelLimit: 300 },
-  title: { fontSize: 16, anchor: 'start', subtitleFontSize: 13, subtitleColor: '#55606c' },
-  header: { labelFontSize: 14, labelFontWeight: 'bold', titleFontSize: 13 },
-};
-
 /** Nobody waits longer than this in the pictures: beyond, it was not noticed. */
 const NEVER_MS = 30_000;
 /** Calls that are drawn. */
@@ -45,9 +28,12 @@ export async function drawAll(
   verdicts: readonly Verdict[],
   firstRuns: ReadonlyMap<string, readonly ObservedCall[]>,
 ): Promise<void> {
-  await write(join(folder, 'summary.svg'), summary(scenarios, verdicts));
+  await writeChart(join(folder, 'summary.svg'), summary(scenarios, verdicts));
   for (const scenario of scenarios) {
-    await write(join(folder, `${scenario.name}.svg`), overTime(scenario, firstRuns.get(scenario.name) ?? []));
+    await writeChart(
+      join(folder, `${scenario.name}.svg`),
+      overTime(scenario, firstRuns.get(scenario.name) ?? []),
+    );
   }
 }
 
@@ -65,7 +51,6 @@ function summary(scenarios: readonly Scenario[], verdicts: readonly Verdict[]): 
       subtitle:
         'Down and to the left is better. A point at the right edge: not noticed. At the bottom: no false alarm.',
     },
-    config,
     data: { values },
     facet: { field: 'title', type: 'nominal', title: null, sort: scenarios.map(({ title }) => title) },
     columns: 3,
@@ -133,7 +118,6 @@ function overTime(scenario: Scenario, calls: readonly ObservedCall[]): TopLevelS
       text: scenario.title,
       subtitle: `Dots: what server 0 took. Lines: what each rule allowed it. From ${FAULT_MS / 1000} s on, ${scenario.fault}.`,
     },
-    config,
     width: 760,
     height: 260,
     layer: [
@@ -175,13 +159,4 @@ type Positions = Required<Pick<NonNullable<Extract<TopLevelSpec, { mark: unknown
 
 function round(value: number): number {
   return Number(value.toPrecision(4));
-}
-
-async function write(path: string, spec: TopLevelSpec): Promise<void> {
-  const view = new View(parse(compile(spec).spec), { renderer: 'none' });
-  const svg = (await view.toSVG()).replace(/\d+\.\d{2,}/g, (number) =>
-    String(Number(Number(number).toFixed(1))),
-  );
-  view.finalize();
-  await writeFile(path, `${svg}\n`);
 }
