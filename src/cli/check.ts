@@ -16,6 +16,7 @@ import { runVerb, type VerbResult } from './verb.ts';
 export interface CheckOptions {
   readonly grid?: string | undefined;
   readonly transport?: TransportKind | undefined;
+  readonly key?: string | undefined;
   readonly trace?: string | undefined;
   readonly verbose?: boolean | undefined;
   readonly addLease?: boolean | undefined;

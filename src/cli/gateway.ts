@@ -4,9 +4,13 @@
 import { once } from 'node:events';
 import { GbsStorageServer } from '../gbs/gbs-server.ts';
 import { NurlError, parseNurl } from '../gbs/nurl.ts';
+import { generateIdentity } from '../session/identity.ts';
 import { serveStorage } from '../storage/rpc-methods.ts';
+import { systemRandom } from '../transport/system-random.ts';
+import { AllowList } from './allow-list.ts';
 import { usageError } from './failure.ts';
 import { type CliIo, writeFully } from './io.ts';
+import { keepKeyFile } from './key-file.ts';
 import { gbsContext, openTransport, type TransportKind } from './network.ts';
 import { openTrace } from './trace.ts';
 import { runVerb } from './verb.ts';
@@ -18,6 +22,9 @@ export interface GatewayOptions {
   readonly port?: number | undefined;
   readonly host?: string | undefined;
   readonly trace?: string | undefined;
+  /** A key file, made when it is not there, that keeps the address the same; without one it is another each time. */
+  readonly key?: string | undefined;
+  readonly allow?: string | undefined;
 }
 
 /** Serves until a signal asks it to stop; to stop when asked is a success. */
@@ -25,9 +32,15 @@ export function gateway(io: CliIo, options: GatewayOptions): Promise<number> {
   const quiet: CliIo = { ...io, interrupted: new AbortController().signal };
   return runVerb(quiet, { name: 'gateway', afterInterrupt: '' }, async ({ progress }) => {
     const nurl = addressOf(options.server);
+    using allowed = options.allow === undefined ? undefined : await AllowList.open(options.allow, io);
+    const identity =
+      options.key === undefined ? generateIdentity(systemRandom) : await keepKeyFile(options.key);
     progress.startStage('opening the port');
     await using trace = await openTrace(io, options, 'server');
-    await using transport = await openTransport({ ...options, trace });
+    await using transport = await openTransport(
+      { ...options, trace },
+      { identity, ...(allowed && { allow: allowed.allows }) },
+    );
     using server = new GbsStorageServer(nurl, gbsContext(transport));
     progress.startStage('asking the server');
     // An address with a mistake in it is noticed now, not by the first client.

@@ -14,6 +14,7 @@ import { runVerb } from './verb.ts';
 export interface GetOptions {
   readonly grid?: string | undefined;
   readonly transport?: TransportKind | undefined;
+  readonly key?: string | undefined;
   readonly trace?: string | undefined;
   readonly verbose?: boolean | undefined;
   readonly output?: string | undefined;

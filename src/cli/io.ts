@@ -14,6 +14,8 @@ export interface CliIo {
   readonly env: CliEnv;
   /** Aborts with an {@link Interrupted} at the first SIGINT, SIGTERM or SIGHUP. */
   readonly interrupted: AbortSignal;
+  /** From now on, until it is disposed, SIGHUP is told to the listener and stops nothing. */
+  readonly takeHangups: (listener: () => void) => Disposable;
 }
 
 /** The environment variables that mean something here. */

@@ -12,8 +12,13 @@ const ECHO_MS = 250;
 
 const stop = new AbortController();
 let stoppedAtMs = 0;
+const hangupListeners = new Set<() => void>();
 for (const signal of STOP_SIGNALS) {
   process.on(signal, () => {
+    if (signal === 'SIGHUP' && hangupListeners.size > 0) {
+      for (const listener of hangupListeners) listener();
+      return;
+    }
     const interrupted = new Interrupted(signal);
     if (!stop.signal.aborted) {
       stoppedAtMs = performance.now();
@@ -37,6 +42,10 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stderr,
   env,
   interrupted: stop.signal,
+  takeHangups: (listener) => {
+    hangupListeners.add(listener);
+    return { [Symbol.dispose]: () => void hangupListeners.delete(listener) };
+  },
 });
 // What the reader of standard output has not taken would keep the process; who interrupts waits for nobody.
 if (stop.signal.aborted) process.exit();

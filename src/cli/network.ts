@@ -6,6 +6,7 @@ import { ResponseTimes } from '../base/response-times.ts';
 import { createEndpoint } from '../datagram/create-endpoint.ts';
 import { type GbsContext, GbsStorageServer } from '../gbs/gbs-server.ts';
 import { isHttpAddress, parseNurl } from '../gbs/nurl.ts';
+import type { Identity } from '../session/identity.ts';
 import { RemoteStorageServer } from '../storage/remote-server.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
 import { createTcpEndpoint } from '../tcp/create-tcp-endpoint.ts';
@@ -13,6 +14,7 @@ import type { TraceFile } from '../trace/trace-file.ts';
 import { systemRandom } from '../transport/system-random.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Grid } from './grid-file.ts';
+import { readKeyFile } from './key-file.ts';
 
 /** What carries the calls: `--transport`. */
 export type TransportKind = 'udp' | 'tcp';
@@ -23,14 +25,26 @@ export interface TransportOptions {
   readonly transport?: TransportKind | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
+  /** A file with a key; without one, the endpoint is somebody new. */
+  readonly key?: string | undefined;
   /** Where to write down what happens; over UDP. */
   readonly trace?: TraceFile | undefined;
 }
 
+/** Who a server is, and whom it lets in. */
+export interface ServiceIdentity {
+  readonly identity: Identity;
+  readonly swissnum?: string;
+  readonly allow?: (clientKey: string) => boolean;
+}
+
 /** Opens the transport. @throws RpcError when it cannot be bound. */
-export function openTransport(options: TransportOptions): Promise<Transport> {
+export function openTransport(
+  options: TransportOptions,
+  who?: ServiceIdentity | undefined,
+): Promise<Transport> {
   const { transport = 'udp', host, port, trace } = options;
-  const where = { ...(host !== undefined && { host }), ...(port !== undefined && { port }) };
+  const where = { ...(host !== undefined && { host }), ...(port !== undefined && { port }), ...who };
   switch (transport) {
     case 'udp':
       return createEndpoint({ ...where, trace });
@@ -50,7 +64,9 @@ export interface GridConnection extends AsyncDisposable {
 
 /** The servers of a grid over a transport of their own. Nothing is sent before something is asked of them. */
 export async function connectGrid(grid: Grid, options: TransportOptions): Promise<GridConnection> {
-  const transport = await openTransport({ transport: options.transport, trace: options.trace });
+  const { transport: kind, trace, key } = options;
+  const who = key === undefined ? undefined : { identity: await readKeyFile(key) };
+  const transport = await openTransport({ transport: kind, trace }, who);
   const context = gbsContext(transport);
   const overHttp = new Set<GbsStorageServer>();
   const servers = grid.servers.map(({ address, permutationSeed, isPreferred }): StorageServer => {

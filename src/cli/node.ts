@@ -5,17 +5,22 @@ import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HttpsFacade } from '../gbs/https-facade.ts';
+import { type Identity, swissnumOf } from '../session/identity.ts';
 import { DiskStorageServer } from '../storage/disk-server.ts';
 import type { ExpiryWalk } from '../storage/lease-expiry.ts';
 import { serveStorage } from '../storage/rpc-methods.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
+import { isSwissnum, printableAddress } from '../transport/address.ts';
+import { AllowList } from './allow-list.ts';
 import { EXIT } from './exit-codes.ts';
 import { CliError, fileProblem, isErrnoException } from './failure.ts';
 import { lockFolder } from './folder-lock.ts';
 import { openHttpService } from './http-service.ts';
 import { type CliIo, writeFully } from './io.ts';
+import { keepKeyFile, keepSecretFile } from './key-file.ts';
 import { openTransport, type TransportKind } from './network.ts';
 import { openTrace } from './trace.ts';
+import { quoteName } from './units.ts';
 import { runVerb } from './verb.ts';
 
 /** Where a node keeps its shares and where it is reached. */
@@ -25,6 +30,8 @@ export interface NodeOptions {
   readonly port?: number | undefined;
   readonly host?: string | undefined;
   readonly trace?: string | undefined;
+  /** A list of the clients that may use it; without one, everybody with its address. */
+  readonly allow?: string | undefined;
   /** The port for clients of Tahoe-LAFS; 0 is any free one, without it there is none. */
   readonly http?: number | undefined;
   readonly expireLeases?: boolean | undefined;
@@ -38,13 +45,17 @@ export function node(io: CliIo, options: NodeOptions): Promise<number> {
     progress.startStage('opening the folder');
     await makeFolder(options.dir);
     await using _lock = await lock(options.dir);
+    const identity = await keepKeyFile(join(options.dir, 'node.key'));
+    const swissnum = await keptSwissnum(options.dir, identity);
+    using allowed = options.allow === undefined ? undefined : await AllowList.open(options.allow, io);
     progress.startStage('opening the port');
     await using trace = await openTrace(io, options, 'server');
-    await using transport = await openTransport({ ...options, trace });
+    const who = { identity, swissnum, ...(allowed && { allow: allowed.allows }) };
+    await using transport = await openTransport({ ...options, trace }, who);
     progress.startStage('opening the shares');
     await using server = await DiskStorageServer.open({
       folder: join(options.dir, 'storage'),
-      name: transport.address,
+      name: printableAddress(transport.address),
       clock: transport.clock,
       unixSeconds: () => Date.now() / 1000,
       expireLeases: options.expireLeases ? tellOfWalk(io) : undefined,
@@ -56,6 +67,18 @@ export function node(io: CliIo, options: NodeOptions): Promise<number> {
     await writeFully(io.stdout, `${addresses.join('\n')}\n`);
     if (!stop.aborted) await once(stop, 'abort');
     return { summary: {} };
+  });
+}
+
+/** Kept apart from the key, so that its owner can change it: who has the old address is then locked out. */
+async function keptSwissnum(dir: string, identity: Identity): Promise<string> {
+  const path = join(dir, 'node.swissnum');
+  const swissnum = await keepSecretFile(path, () => swissnumOf(identity));
+  if (isSwissnum(swissnum)) return swissnum;
+  throw new CliError(`${quoteName(path)} holds no swissnum: 1 to 128 letters, digits, "-" or "_"`, {
+    code: 'KEY_FILE',
+    exitCode: EXIT.usage,
+    next: 'bring it back from a backup, or remove it: the address is then the one that follows from the key',
   });
 }
 

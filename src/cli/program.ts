@@ -48,6 +48,7 @@ function grammar(io: CliIo, finish: Finish): Command {
   addGet(program, io, finish);
   addLookAfter(program, io, finish);
   addCap(program, io, finish);
+  addKey(program, io, finish);
   addNode(program, io, finish);
   addGateway(program, io, finish);
   addDemo(program, io, finish);
@@ -62,6 +63,7 @@ function addPut(program: Command, io: CliIo, finish: Finish): void {
   addGridOption(command);
   addEncodingOptions(command);
   command
+    .addOption(keyOption())
     .addOption(transportOption())
     .addOption(
       new Option('--happy <servers>', 'succeed only when this many servers hold a share of their own')
@@ -87,6 +89,7 @@ function addGet(program: Command, io: CliIo, finish: Finish): void {
     .argument('<capability>', 'what "put" printed');
   addGridOption(command);
   command
+    .addOption(keyOption())
     .addOption(transportOption())
     .option('-o, --output <file>', 'where to write it; - or nothing is standard output')
     .addOption(traceOption())
@@ -103,6 +106,7 @@ function addLookAfter(program: Command, io: CliIo, finish: Finish): void {
       .argument('<capability>', 'what "put" printed, or its verifier');
     addGridOption(command);
     return command
+      .addOption(keyOption())
       .addOption(transportOption())
       .option('--add-lease', 'ask the servers to keep the shares for 31 days from now')
       .addOption(traceOption())
@@ -135,6 +139,14 @@ function addCap(program: Command, io: CliIo, finish: Finish): void {
     .action(async (file, options) => finish(await (await import('./cap.ts')).cap(io, file, options)));
 }
 
+function addKey(program: Command, io: CliIo, finish: Finish): void {
+  program
+    .command('key')
+    .description('make a key file (or read the one that is there) and print its public key')
+    .argument('<file>', 'the file; readable to its owner only')
+    .action(async (file) => finish(await (await import('./key.ts')).key(io, file)));
+}
+
 function addNode(program: Command, io: CliIo, finish: Finish): void {
   program
     .command('node')
@@ -152,6 +164,7 @@ function addNode(program: Command, io: CliIo, finish: Finish): void {
         'serve clients of Tahoe-LAFS as well, on this TCP port; prints a second address, pb://…, which is a secret',
       ).argParser(count(0, 65_535)),
     )
+    .addOption(allowOption())
     .addOption(transportOption())
     .option(
       '--expire-leases',
@@ -172,6 +185,11 @@ function addGateway(program: Command, io: CliIo, finish: Finish): void {
         .default(0),
     )
     .option('--host <address>', 'local address to listen on', '127.0.0.1')
+    .option(
+      '--key <file>',
+      'its key file, made when it is not there; without it the address changes each time',
+    )
+    .addOption(allowOption())
     .addOption(transportOption())
     .addOption(traceOption())
     .action(async (options) => finish(await (await import('./gateway.ts')).gateway(io, options)));
@@ -205,6 +223,17 @@ function transportOption(): Option {
 
 function traceOption(): Option {
   return new Option('--trace <file>', 'write down every packet and call, as qlog (*.sqlog is for qvis)');
+}
+
+function allowOption(): Option {
+  return new Option(
+    '--allow <file>',
+    'the clients that may use it, a public key a line; read again when it changes and on SIGHUP',
+  );
+}
+
+function keyOption(): Option {
+  return new Option('--key <file>', 'who we are to the servers, as "nevermind key" made it');
 }
 
 function verboseOption(): Option {

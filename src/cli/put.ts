@@ -15,6 +15,7 @@ import { runVerb } from './verb.ts';
 export interface PutOptions {
   readonly grid?: string | undefined;
   readonly transport?: TransportKind | undefined;
+  readonly key?: string | undefined;
   readonly trace?: string | undefined;
   readonly verbose?: boolean | undefined;
   readonly needed: number;

@@ -38,12 +38,15 @@ export interface FakeIo extends CliIo {
   readonly stderr: Captured;
   /** What main.ts does at the first SIGINT. */
   interrupt(): void;
+  /** What main.ts does at SIGHUP when somebody listens. */
+  hangUp(): void;
 }
 
 export function fakeIo(
   options: { stdin?: Iterable<Uint8Array> | Readable; env?: CliEnv; columns?: number } = {},
 ): FakeIo {
   const stop = new AbortController();
+  const hangups = new Set<() => void>();
   const stderr = new Captured();
   if (options.columns !== undefined) Object.assign(stderr, { isTTY: true, columns: options.columns });
   const { stdin = [] } = options;
@@ -53,6 +56,13 @@ export function fakeIo(
     stderr,
     env: { HOME: '/nonexistent', ...options.env },
     interrupted: stop.signal,
+    takeHangups: (listener) => {
+      hangups.add(listener);
+      return { [Symbol.dispose]: () => void hangups.delete(listener) };
+    },
+    hangUp: () => {
+      for (const listener of hangups) listener();
+    },
     interrupt: () => stop.abort(new Interrupted('SIGINT')),
   };
 }

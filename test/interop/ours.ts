@@ -28,6 +28,7 @@ export async function nevermind(
     stderr,
     env: { HOME: '/nonexistent', NO_COLOR: '1' },
     interrupted: new AbortController().signal,
+    takeHangups: () => ({ [Symbol.dispose]: () => {} }),
   });
   return { exitCode, stdout: stdout.bytes, stderr: stderr.bytes.toString() };
 }
