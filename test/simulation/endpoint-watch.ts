@@ -34,6 +34,8 @@ export interface WatchedWorld {
   readonly amplification: AmplificationWatch;
   /** With a client, a server forgets which of its calls were cancelled. */
   readonly forgetsClients: boolean;
+  /** What a round trip may seem to take by now. */
+  rttMsMax(): number;
 }
 
 /** Watches one process's endpoint, from its start to its end. */
@@ -41,6 +43,7 @@ export class EndpointWatch implements EndpointObserver {
   readonly #findings: Findings;
   readonly #amplification: AmplificationWatch;
   readonly #host: string;
+  readonly #world: WatchedWorld;
   readonly #forgetsClients: boolean;
   readonly #settled = new Set<number>();
   readonly #cancelled = new Set<number>();
@@ -56,11 +59,13 @@ export class EndpointWatch implements EndpointObserver {
   #inInit = false;
   readonly #datagramBytes = new Map<number, number>();
 
-  constructor(host: string, { findings, amplification, forgetsClients }: WatchedWorld) {
+  constructor(host: string, world: WatchedWorld) {
+    const { findings, amplification, forgetsClients } = world;
     this.#host = host;
     this.#findings = findings;
     this.#amplification = amplification;
     this.#forgetsClients = forgetsClients;
+    this.#world = world;
   }
 
   // ---- packets
@@ -188,7 +193,14 @@ export class EndpointWatch implements EndpointObserver {
     return seen;
   }
 
-  sessionUpdated({ localSession, path, probeCount }: ObservedSession): void {
+  sessionUpdated({ localSession, role, path, probeCount }: ObservedSession): void {
+    const maxMs = this.#world.rttMsMax();
+    if (role === 'client' && path.rtt.sampled && path.rtt.latestMs > maxMs) {
+      this.#findings.violated(
+        'plausible-rtt',
+        `a round trip of ${this.#host} took ${path.rtt.latestMs} ms, and at most ${maxMs} are possible`,
+      );
+    }
     const before = this.#datagramBytes.get(localSession) ?? path.datagramBytes;
     if (path.datagramBytes > before) this.#findings.saw('larger datagrams found to pass');
     if (path.datagramBytes < before) this.#findings.saw('black hole detected');

@@ -33,7 +33,9 @@ export function armFaults(world: FaultWorld, random: SeededRandom): () => void {
     const own = random.fork(kind);
     const times = kind === 'replays' ? own.int(3, 12) : own.int(1, 3);
     for (let i = 0; i < times; i++) {
-      later(own.between(0, plan.safetyMs), () => begin(kind, world, own, later));
+      later(own.between(0, kind === 'lying-servers' ? plan.safetyMs / 4 : plan.safetyMs), () =>
+        begin(kind, world, own, later),
+      );
     }
   }
   return () => {
@@ -173,10 +175,8 @@ function begin(kind: FaultKind, world: FaultWorld, random: SeededRandom, later: 
       return;
     }
     case 'lying-servers':
+      // It does so until the run heals: whether anybody reads meanwhile is another matter.
       server.lies = true;
-      later(lastsMs, () => {
-        server.lies = false;
-      });
       return;
     default:
       kind satisfies never;

@@ -15,6 +15,16 @@ describe('planted bugs', () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
+  test('stand in the document, each with what finds it and how soon', () => {
+    const text = readFileSync(new URL('../../spec/simulation.md', import.meta.url), 'utf8');
+    const rows = text.split('\n').filter((line) => /^\| `[a-z-]+` \| .* \| `[a-z-]+` \| \d+/.test(line));
+    const expected = PLANTED_BUGS.map(
+      ({ name, story, foundBy, withinSeeds, workload }) =>
+        `| \`${name}\` | ${story} | \`${foundBy}\` | ${withinSeeds}${workload ? ` (${workload})` : ''} |`,
+    );
+    expect(rows).toEqual(expected);
+  });
+
   test.each(PLANTED_BUGS)('$name: what it edits is there, once', ({ edits }) => {
     for (const edit of edits) {
       const times = sourceOf(edit).split(edit.find).length - 1;

@@ -96,6 +96,7 @@ class SeedRun {
           findings: this.findings,
           amplification: this.#amplification,
           forgetsClients,
+          rttMsMax: () => this.#rttMsMax,
         });
         const { tell } = this.findings;
         return tell === undefined ? watch : new StoryObserver(host, watch, tell);
@@ -272,7 +273,7 @@ class SeedRun {
     }
   }
 
-  /** Nobody waits for anything: nothing may be sent. And what was learnt of the paths must be true. */
+  /** Nobody waits for anything: nothing may be sent. */
   async #beQuiet(): Promise<void> {
     // A server asks a client that is gone six times, on a path that may have seemed slow.
     await this.#clock.run({ until: this.#tick, forMs: QUIET_MS });
@@ -281,22 +282,14 @@ class SeedRun {
     const more = this.#network.counters.sent - sent;
     if (more > 0 && this.#ledger.open === 0)
       this.findings.violated('quiet', `${more} datagrams are sent though nobody calls anybody`);
-    if (this.#servers.some(({ pauses }) => pauses > 0)) return;
-    for (const { transport, host } of this.#clients) {
-      for (const { address, rtt } of transport!.status().peers) {
-        if (rtt === undefined || rtt.smoothedMs <= this.#rttMsMax) continue;
-        this.findings.violated(
-          'plausible-rtt',
-          `${host} thinks that ${address} is ${rtt.smoothedMs} ms away; at most it was ${this.#rttMsMax}`,
-        );
-      }
-    }
   }
 
-  /** What a round trip may seem to take when no server ever stood still, and more. */
+  /** What a round trip may seem to take, unless a server stood still. */
   get #rttMsMax(): number {
+    if (this.#servers.some(({ pauses }) => pauses > 0)) return Number.POSITIVE_INFINITY;
     const { latencyMs = 0, jitterMs = 0, reorderMs = 0, spikeMs = 0 } = this.#plan.link;
-    return 2 * (latencyMs + jitterMs + reorderMs + spikeMs) + RTT_SLACK_MS;
+    const queuesMs = this.#plan.faults.includes('slow-uplink') ? QUEUES_MS_MAX : 0;
+    return 2 * (latencyMs + jitterMs + reorderMs + spikeMs) + queuesMs + SHORT_STALLS_MS_MAX;
   }
 
   async #reach(client: ClientNode, server: ServerNode): Promise<void> {
@@ -308,6 +301,8 @@ class SeedRun {
         break;
       } catch (error) {
         if (this.#clock.now() > untilMs) {
+          // Its only place may be held by a handler of a process that is gone.
+          if (this.#forgetsClients) return;
           this.findings.violated('reachable', `${client.host} does not reach ${server.host}: ${error}`);
           return;
         }
@@ -435,8 +430,10 @@ const FIGHT_MS = 10_000;
 /** Some distances between probes, the longest of them, and what a path of the slowest kind takes. */
 const CANCELS_ARRIVE_MS = 5000;
 const QUIET_MS = 60_000;
-/** Queues of slow uplinks (60 kB at 20 bytes/ms), and stalls too short to be noticed. */
-const RTT_SLACK_MS = 7000;
+/** Two uplinks of 20 bytes/ms with 60 kB waiting. */
+const QUEUES_MS_MAX = 6500;
+/** Stalls that are too short to be noticed. */
+const SHORT_STALLS_MS_MAX = 1500;
 /** A silent peer is asked every 30 s at least. */
 const REACH_MS = 35_000;
 /** Half an hour, and a little. */

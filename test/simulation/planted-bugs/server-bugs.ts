@@ -11,7 +11,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     story: 'a server takes a repeated request for a new one once its answer was delivered',
     edits: [{ file: SERVER_CALLS, find: 'if (this.#settled.has(callId)) {', replace: 'if (callId < 0) {' }],
     foundBy: 'at-most-once',
-    withinSeeds: 300,
+    withinSeeds: 500,
     workload: 'calls',
   },
   {
@@ -111,7 +111,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'settles',
-    withinSeeds: 300,
+    withinSeeds: 1000,
     workload: 'calls',
   },
   {

@@ -63,7 +63,7 @@ export const STORAGE_BUGS: readonly PlantedBug[] = [
       {
         file: DISK_SERVER,
         find: 'if (restMs > 0) {',
-        replace: 'if (upload.outstandingBytes > 0) {',
+        replace: 'if (restMs <= 0) return;\n    if (restMs > 0) {',
       },
     ],
     foundBy: 'nothing-half-written',
@@ -86,35 +86,16 @@ export const STORAGE_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'file-left-open',
-    story: 'the file of a finished share stays open',
+    story: 'the file of a share that was read stays open',
     edits: [
       {
-        file: UPLOAD,
-        find: 'await this.#host.openFiles.release(this.#path);\n  }',
-        replace: '}',
+        file: DISK_SERVER,
+        find: 'await file.close().catch(() => {});',
+        replace: '',
       },
     ],
     foundBy: 'nothing-left',
     withinSeeds: 20,
-    workload: 'grid',
-  },
-  {
-    name: 'hash-check-skipped',
-    story: 'a client believes the blocks that a server sends',
-    edits: [
-      {
-        file: 'src/grid/decode.ts',
-        find: 'return tree.matches(segment, hashBlock(block));',
-        replace: 'return true;',
-      },
-      {
-        file: 'src/grid/decode.ts',
-        find: 'if (!this.#crypttextTree.matches(segment, hashCrypttextSegment(crypttext))) {',
-        replace: 'if (crypttext === undefined) {',
-      },
-    ],
-    foundBy: 'right-bytes',
-    withinSeeds: 200,
     workload: 'grid',
   },
   {
