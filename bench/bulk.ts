@@ -55,12 +55,12 @@ async function serve(host: string, congestion: Algorithm): Promise<void> {
   const endpoint = await createEndpoint({ host, port: PORT, config: { congestion } });
   const body = new Uint8Array(MESSAGE_BYTES).fill(7);
   endpoint.handle('get', () => body);
-  console.log('ready');
+  console.log(endpoint.address);
 }
 
-async function fetch(host: string, congestion: Algorithm, seconds: number): Promise<void> {
+async function fetch(address: string, congestion: Algorithm, seconds: number): Promise<void> {
   await using endpoint = await createEndpoint({ config: { congestion } });
-  const peer = endpoint.peer(`nm://${host}:${PORT}`);
+  const peer = endpoint.peer(address);
   // What has begun when the time is over does not count.
   const signal = AbortSignal.timeout(1000 * seconds);
   const call = { signal, deadline: Number.POSITIVE_INFINITY, expectedBytes: MESSAGE_BYTES };
@@ -133,9 +133,13 @@ async function shares(): Promise<Figure[]> {
 /** From b to a, as all flows here. */
 async function ourFlow({ a, b }: LossyLink, algorithm: Algorithm): Promise<number> {
   const server = ourselves(b, ['serve', b.address, algorithm]);
-  for await (const line of createInterface({ input: server.stdout! })) if (line === 'ready') break;
+  let address = '';
+  for await (const line of createInterface({ input: server.stdout! })) {
+    address = line;
+    break;
+  }
   try {
-    const client = ourselves(a, ['fetch', b.address, algorithm, options.seconds]);
+    const client = ourselves(a, ['fetch', address, algorithm, options.seconds]);
     return Number(await text(client.stdout!));
   } finally {
     server.kill();
