@@ -64,8 +64,8 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: SERVER_PEER,
-        find: 'const early = hello.knownEpoch === 0;',
-        replace: 'const early = false;',
+        find: "const early = hello.knownEpoch !== 0 ? 'not' : acceptance.fresh ? 'fresh' : 'doubtful';",
+        replace: "const early = 'not';",
       },
     ],
     foundBy: 'at-most-once',
@@ -78,8 +78,8 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: SERVER_PEER,
-        find: 'const early = hello.knownEpoch === 0;',
-        replace: 'const early = hello.knownEpoch === 0 && !this.confirmed;',
+        find: "const early = hello.knownEpoch !== 0 ? 'not' : acceptance.fresh ? 'fresh' : 'doubtful';",
+        replace: "const early = hello.knownEpoch !== 0 || this.confirmed ? 'not' : 'doubtful';",
       },
     ],
     foundBy: 'at-most-once',

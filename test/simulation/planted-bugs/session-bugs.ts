@@ -18,20 +18,6 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     workload: 'calls',
   },
   {
-    name: 'packet-taken-twice',
-    story: 'a packet that the network has doubled is read twice',
-    edits: [
-      {
-        file: 'src/protocol/received-packets.ts',
-        find: 'return packetNumber < this.#floor || this.#numbers.has(packetNumber);',
-        replace: 'return packetNumber < this.#floor;',
-      },
-    ],
-    foundBy: 'packet-once',
-    withinSeeds: 50,
-    workload: 'calls',
-  },
-  {
     name: 'lost-packets-forgotten',
     story: 'what was in a packet that counts as lost is not sent again',
     edits: [
