@@ -90,7 +90,7 @@ export class GbsStorageServer implements StorageServer, Disposable {
     const ids = new Map(
       shareNumbers.map((shareNumber) => [shareNumber, uploadId({ storageIndex, shareNumber, uploadSecret })]),
     );
-    const isRepeated = [...ids.values()].some((id) => this.#uploads.has(id));
+    const askedBefore = new Set([...ids.values()].filter((id) => this.#uploads.has(id)));
     for (const id of ids.values()) this.#uploads.set(id, 'perhaps');
     const answer = await this.#call(
       'storage/allocate',
@@ -108,7 +108,7 @@ export class GbsStorageServer implements StorageServer, Disposable {
     const granted = new Set(this.#shareNumbers('storage/allocate', field(body, 'allocated')));
     for (const [shareNumber, id] of ids) {
       // Asked a second time with the same secret, it does not name what it has granted the first time.
-      if (isRepeated && !had.has(shareNumber)) granted.add(shareNumber);
+      if (askedBefore.has(id) && !had.has(shareNumber)) granted.add(shareNumber);
       if (!granted.has(shareNumber)) this.#uploads.delete(id);
     }
     return {

@@ -81,6 +81,11 @@ export class PinnedHttps {
         headers: { ...headers, ...length } as Record<string, string | string[]>,
         signal,
       });
+      // Node lets a connection that is being made go on without its request; who does not answer would collect them.
+      const opening = this.#agent.takeOpening();
+      const giveUp = (): void => void opening?.destroy();
+      signal.addEventListener('abort', giveUp, { once: true });
+      sent.once('close', () => signal.removeEventListener('abort', giveUp));
       let isAnswered = false;
       sent.on('response', (response) => {
         isAnswered = true;
@@ -115,6 +120,7 @@ class PinnedAgent extends Agent {
   readonly #clock: Clock;
   readonly #watcher: HttpsWatcher;
   readonly #connecting = new Set<TLSSocket>();
+  #opening: TLSSocket | undefined;
 
   constructor(nurl: Nurl, clock: Clock, watcher: HttpsWatcher) {
     super({ keepAlive: true, maxSockets: CONNECTIONS_MAX, maxFreeSockets: CONNECTIONS_MAX });
@@ -138,6 +144,7 @@ class PinnedAgent extends Agent {
       minVersion: 'TLSv1.2',
     });
     socket.setNoDelay(true);
+    this.#opening = socket;
     this.#connecting.add(socket);
     const limit = this.#clock.setTimer(CONNECT_MAX_MS, () => {
       socket.destroy(Object.assign(new Error('no connection in time'), { code: 'ETIMEDOUT' }));
@@ -162,6 +169,13 @@ class PinnedAgent extends Agent {
     socket.on('error', settle);
     socket.once('close', () => settle(Object.assign(new Error('closed'), { code: 'ECONNRESET' })));
     return undefined;
+  }
+
+  /** The connection that has been begun since this was last called: for the request that was made in between. */
+  takeOpening(): TLSSocket | undefined {
+    const opening = this.#opening;
+    this.#opening = undefined;
+    return opening;
   }
 
   close(): void {

@@ -2,7 +2,9 @@
 // real Tahoe-LAFS server answers was observed, and stands in these tests; test/interop asks a real one.
 
 import { createHash } from 'node:crypto';
-import { describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { decodeCbor, encodeCbor } from '../../src/gbs/cbor.ts';
 import { makeTlsIdentity, spkiHashOf } from '../../src/gbs/certificate.ts';
 import { StorageError } from '../../src/storage/storage-server.ts';
@@ -118,6 +120,28 @@ describe('requests', () => {
     controller.abort(new Error('never mind'));
     expect(await reading).toBe(controller.signal.reason);
     await closedEarly;
+  });
+
+  test('that are cancelled while their connection is made leave none behind', async () => {
+    // It takes connections and never says a word, as the machine of a stopped process does.
+    const closed: Promise<unknown>[] = [];
+    const mute = createServer((socket) => {
+      closed.push(once(socket.resume(), 'close'));
+    });
+    await new Promise<void>((resolve) => {
+      mute.listen(0, '127.0.0.1', resolve);
+    });
+    onTestFinished(() => void mute.close());
+    const { port } = mute.address() as AddressInfo;
+    const client = clientOf({ spkiHash: new Uint8Array(32), host: '127.0.0.1', port, swissnum: 's' });
+    const controller = new AbortController();
+    const listing = Array.from({ length: 3 }, () =>
+      failure(client.list(STORAGE_INDEX, { signal: controller.signal })),
+    );
+    while (closed.length < 3) await new Promise(setImmediate);
+    controller.abort(new Error('never mind'));
+    expect(await Promise.all(listing)).toEqual(listing.map(() => controller.signal.reason));
+    await Promise.all(closed);
   });
 
   test('name a server at which nobody listens', async () => {
