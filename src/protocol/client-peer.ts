@@ -418,8 +418,8 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   // ---- what goes to the network, and timers
 
   poll(nowMs: number): Transmit | undefined {
-    if (this.#link === undefined || this.#isForgotten) this.#handshakes.wantForOutbox(nowMs);
     this.#renewSession(nowMs);
+    if (this.#link === undefined || this.#isForgotten) this.#handshakes.wantForOutbox(nowMs);
     const transmit = this.#link?.poll(nowMs) ?? this.#handshakes.poll(this.#knownEpoch, nowMs);
     if (transmit === undefined) this.#setTimer(nowMs);
     return transmit;

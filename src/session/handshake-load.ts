@@ -34,7 +34,7 @@ export class HandshakeLoad {
   constructor(limits: HandshakeLimits, random: Random) {
     this.#limits = limits;
     this.#random = random;
-    this.#easy = { tokens: limits.easyPerSecond, atMs: Number.NEGATIVE_INFINITY };
+    this.#easy = { tokens: limits.easyPerSecond, atMs: 0 };
   }
 
   /** One has come; true when there are too many. */

@@ -1,6 +1,12 @@
+import { readFileSync } from 'node:fs';
+import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { describe, expect, test } from 'vitest';
 import { Identity } from '../../src/session/identity.ts';
 import { initiateNoise, respondNoise } from '../../src/session/noise-ik.ts';
+
+const VECTORS = JSON.parse(
+  readFileSync(new URL('../../spec/vectors/noise-ik.json', import.meta.url), 'utf8'),
+);
 
 const CLIENT = new Identity(new Uint8Array(32).fill(3));
 const SERVER = new Identity(new Uint8Array(32).fill(5));
@@ -68,4 +74,35 @@ describe('a handshake', () => {
     expect(respondNoise(SERVER, Buffer.from('best'), message)).toBeUndefined();
     expect(respondNoise(CLIENT, PROLOGUE, message)).toBeUndefined();
   });
+});
+
+test('the published vector of Noise_IK_25519_ChaChaPoly_BLAKE2b, both messages and the keys', () => {
+  const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));
+  const hex = (value: Uint8Array): string => Buffer.from(value).toString('hex');
+  const { prologue, handshake, transport } = VECTORS;
+  const initiator = new Identity(bytes(VECTORS.initStatic));
+  const responder = new Identity(bytes(VECTORS.respStatic));
+  expect(hex(responder.publicKey)).toBe(VECTORS.respStaticPublic);
+  const initiation = initiateNoise(
+    initiator,
+    responder.publicKey,
+    bytes(prologue),
+    bytes(VECTORS.initEphemeral),
+    bytes(handshake[0].payload),
+  );
+  expect(hex(initiation.message)).toBe(handshake[0].message);
+  const response = respondNoise(responder, bytes(prologue), initiation.message)!;
+  expect(hex(response.payload)).toBe(handshake[0].payload);
+  expect(response.initiatorKey).toEqual(initiator.publicKey);
+  const answer = response.answer(bytes(VECTORS.respEphemeral), bytes(handshake[1].payload));
+  expect(hex(answer.message)).toBe(handshake[1].message);
+  const { keys } = initiation.complete(answer.message)!;
+  for (const { by, counter, payload, message } of transport) {
+    const nonce = new Uint8Array(12);
+    nonce[4] = counter;
+    const [sent, received] =
+      by === 'initiator' ? [keys.send, answer.keys.receive] : [answer.keys.send, keys.receive];
+    expect(hex(chacha20poly1305(sent, nonce).encrypt(bytes(payload)))).toBe(message);
+    expect(received).toEqual(sent);
+  }
 });
