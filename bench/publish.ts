@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { TopLevelSpec } from 'vega-lite';
 import { writeChart } from './chart.ts';
 import type { Machine } from './machine.ts';
+import { type Row, silentServerChart, silentServerTable } from './silent-server-figures.ts';
 
 interface Summary<Result> {
   readonly machine: Machine;
@@ -56,6 +57,11 @@ await publish<Calls>('calls', callsTable, callsChart);
 await publish<Latency>('latency', latencyTable, latencyChart);
 await publish<Silence>('silence', silenceTable, silenceChart);
 await publish<Grid>('grid', gridTable);
+await publish<Row>(
+  'silent-server',
+  ({ results }) => silentServerTable(results),
+  ({ results }) => silentServerChart(results),
+);
 
 async function publish<Result>(
   name: string,

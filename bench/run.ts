@@ -16,6 +16,7 @@ const SUITES: Readonly<Record<string, string>> = {
   observability: 'what it costs to be observed',
   publish: 'draw what is in bench/results, and put its tables into the README',
   silence: 'a peer vanishes with 102 calls outstanding (bench:net, root)',
+  'silent-server': 'the grid with one of five servers stopped, beside Tahoe-LAFS (Python 3)',
 };
 
 // `npm run bench:net` puts `--net` in front.
