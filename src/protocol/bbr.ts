@@ -162,7 +162,7 @@ export class BbrController implements CongestionController {
     const roundEnded = sample.deliveredBefore >= this.#round.endsAtBytes;
     this.#updateModel(event, sample);
     if (!this.#pipe.full && !sample.appLimited) this.#lookForFullPipe(roundEnded);
-    if (roundEnded) this.#giveWay();
+    if (roundEnded) this.#giveWay(nowMs);
     if (roundEnded) this.#phaseRounds++;
     this.#advance(event, sample, roundEnded);
     if (roundEnded) this.#beginRound();
@@ -228,7 +228,7 @@ export class BbrController implements CongestionController {
    * Loss in a standing queue while we do not probe: others want room, or there is less of it. Until the next
    * probe there will be less of us (section 5.5.10.3).
    */
-  #giveWay(): void {
+  #giveWay(nowMs: number): void {
     const provoked = this.#phase === 'down' && this.#phaseRounds < 1;
     const probing = this.#phase === 'startup' || this.#phase === 'refill' || this.#phase === 'up';
     if (provoked || probing || this.#rate.appLimited) return;
@@ -236,6 +236,8 @@ export class BbrController implements CongestionController {
     const bytes = Math.min(this.#boundBytes, this.#windowBytes);
     this.#boundBytes = BETA * Math.max(this.#round.deliveredBytes, BETA * bytes);
     this.#boundBytesPerMs = BETA * Math.max(this.#round.bytesPerMs, BETA * this.bandwidthBytesPerMs);
+    // Well below what the path was seen to deliver: what is lost now, without a queue, is lost anyhow.
+    this.#pathLoss.setSlow(nowMs, true);
   }
 
   #liftBounds(): void {

@@ -41,8 +41,10 @@ export class PathLoss {
 
   /** Whether so many lost of `sent` are more than this path's loss, what is `tolerated` beyond it, and chance. */
   isExceeded(lost: number, sent: number, tolerated: number): boolean {
-    const { rate } = this;
-    const chance = 2 * Math.sqrt(sent * rate * (1 - rate));
+    // Laplace's estimate: of a path that little is known of, nothing is too much.
+    const rate = (this.#lost + 1) / (this.#sent + 2);
+    const variance = rate * (1 - rate) * (1 + sent / (this.#sent + 2));
+    const chance = CHANCE_DEVIATIONS * Math.sqrt(sent * variance);
     return lost >= LOST_MIN && lost > sent * (rate + tolerated) + chance;
   }
 
@@ -64,5 +66,7 @@ const EVIDENCE_MIN = 20;
 const EVIDENCE_MAX = 2000;
 /** What a path loses beyond this is not compensated for. */
 const RATE_MAX = 0.3;
+/** It is asked once a round: less would mistake chance for congestion several times a minute. */
+const CHANCE_DEVIATIONS = 3;
 /** Fewer lost packets than this prove nothing, however few were sent. */
 const LOST_MIN = 2;

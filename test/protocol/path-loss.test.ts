@@ -1,0 +1,38 @@
+// How much loss counts as more than the path's own.
+
+import { expect, test } from 'vitest';
+import { PathLoss } from '../../src/protocol/path-loss.ts';
+
+/** One that has learnt from so many packets, sent slowly. */
+function learnt(acked: number, lost: number): PathLoss {
+  const path = new PathLoss();
+  path.setSlow(0, true);
+  path.onAcked(acked, 1, true);
+  path.onLost(lost, 1);
+  return path;
+}
+
+test('of a path that nothing is known of, no loss is too much', () => {
+  expect(new PathLoss().isExceeded(100, 200, 0)).toBe(false);
+});
+
+test('of a path that has lost nothing so far, a burst of losses is too much, a few are not', () => {
+  const path = learnt(1000, 0);
+  expect(path.isExceeded(3, 200, 0.02)).toBe(false);
+  expect(path.isExceeded(20, 200, 0.02)).toBe(true);
+});
+
+test('the less was learnt, the more is left to chance', () => {
+  expect(learnt(980, 20).isExceeded(20, 200, 0.02)).toBe(true);
+  expect(learnt(49, 1).isExceeded(20, 200, 0.02)).toBe(false);
+});
+
+test('what was sent fast, or came back late, teaches nothing', () => {
+  const path = new PathLoss();
+  path.onAcked(100, 1, true);
+  path.onLost(100, 1);
+  path.setSlow(2, true);
+  path.onAcked(100, 3, false);
+  path.onLost(100, 3);
+  expect(path.rate).toBe(0);
+});
