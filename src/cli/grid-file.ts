@@ -8,13 +8,7 @@ import * as v from 'valibot';
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml';
 import { base32Decode } from '../base/base32.ts';
 import { formatNurl, isHttpAddress, NurlError, parseNurl } from '../gbs/nurl.ts';
-import {
-  formatAddress,
-  formatPeerAddress,
-  parseAddress,
-  parsePeerAddress,
-  printableAddress,
-} from '../transport/address.ts';
+import { formatAddress, parseAddress, printableAddress } from '../transport/address.ts';
 import { RpcError } from '../transport/error.ts';
 import { fileProblem, isErrnoException, usageError } from './failure.ts';
 import type { CliEnv } from './io.ts';
@@ -23,7 +17,7 @@ import { quoteName } from './units.ts';
 
 /** One storage server of a grid. */
 export interface GridServer {
-  /** `nm://HOST:PORT`, or `pb://…#v=1` for a server that speaks Tahoe-LAFS's HTTP protocol. */
+  /** `nm://KEY@HOST:PORT/SWISSNUM`, or `pb://…#v=1` for a server that speaks Tahoe-LAFS's HTTP protocol. */
   readonly address: string;
   /** Its place in the permutation; without one, what its address gives. */
   readonly permutationSeed: Uint8Array | undefined;
@@ -53,7 +47,7 @@ export async function loadGrid(flag: string | undefined, env: CliEnv): Promise<G
     if (configured === undefined && error.code === 'ENOENT') {
       throw usageError(
         'no grid file',
-        `give --grid FILE, set NEVERMIND_GRID, or write ${quoteName(path)}; it lists the servers, one "- nm://HOST:PORT" a line under "servers:"`,
+        `give --grid FILE, set NEVERMIND_GRID, or write ${quoteName(path)}; it lists the servers, one "- nm://KEY@HOST:PORT/SWISSNUM" a line under "servers:"`,
       );
     }
     throw usageError(
@@ -132,10 +126,12 @@ const GRID_FILE_BYTES_MAX = 1024 * 1024;
 /** Between what is wrong and what to write instead, in the schema's messages. */
 const SEPARATOR = '\n';
 
-const EXAMPLE = 'write "servers:" and below it a line "  - nm://HOST:PORT" for each server';
+const EXAMPLE = 'write "servers:" and below it a line "  - nm://KEY@HOST:PORT/SWISSNUM" for each server';
 
 const ADDRESS_SCHEMA = v.pipe(
-  v.string(({ received }) => `is ${received}, not an address${SEPARATOR}write it as nm://HOST:PORT`),
+  v.string(
+    ({ received }) => `is ${received}, not an address${SEPARATOR}write it as nm://KEY@HOST:PORT/SWISSNUM`,
+  ),
   v.check(
     (text) => normalAddress(text) !== undefined,
     ({ input }) =>
@@ -164,8 +160,8 @@ const SERVER_SCHEMA = v.pipe(
       issue.expected === 'never'
         ? `unknown field ${issue.received}${SEPARATOR}a server has "address" and, if need be, "permutation-seed-base32" and "preferred"`
         : issue.received === 'undefined'
-          ? `a server has no ${issue.expected}${SEPARATOR}write "address: nm://HOST:PORT"`
-          : `a server is ${issue.received}${SEPARATOR}write an address, or an object with "address: nm://HOST:PORT"`,
+          ? `a server has no ${issue.expected}${SEPARATOR}write "address: nm://KEY@HOST:PORT/SWISSNUM"`
+          : `a server is ${issue.received}${SEPARATOR}write an address, or an object with "address: nm://KEY@HOST:PORT/SWISSNUM"`,
   ),
   v.transform(
     (server): GridServer => ({
@@ -188,7 +184,10 @@ const ENTRY_SCHEMA = v.lazy((entry) =>
 const GRID_SCHEMA = v.strictObject(
   {
     servers: v.pipe(
-      v.array(ENTRY_SCHEMA, ({ received }) => `is ${received}, not a list${SEPARATOR}${EXAMPLE}`),
+      v.array(ENTRY_SCHEMA, ({ input, received }) => {
+        const shown = typeof input === 'string' ? JSON.stringify(shownAddress(input)) : received;
+        return `is ${shown}, not a list${SEPARATOR}${EXAMPLE}`;
+      }),
       v.minLength(1, `is empty${SEPARATOR}${EXAMPLE}`),
     ),
   },
@@ -205,8 +204,7 @@ function seedProblem(): string {
 /** In one form for each server, so that one listed twice is seen; undefined when it is no address. */
 function normalAddress(text: string): string | undefined {
   try {
-    if (isHttpAddress(text)) return formatNurl(parseNurl(text));
-    return text.includes('@') ? formatAddress(parseAddress(text)) : formatPeerAddress(parsePeerAddress(text));
+    return isHttpAddress(text) ? formatNurl(parseNurl(text)) : formatAddress(parseAddress(text));
   } catch (error) {
     if (error instanceof RpcError || error instanceof NurlError) return undefined;
     throw error;
@@ -216,14 +214,12 @@ function normalAddress(text: string): string | undefined {
 /** Of an address that is a secret, only the part that is not. */
 function shownAddress(text: string): string {
   if (isHttpAddress(text)) return text.replace(/(?<=:\d+)\/.*/, '/…');
-  return text.includes('@') ? printableAddress(text) : text;
+  return text.startsWith('nm:') ? printableAddress(text) : text;
 }
 
 function addressAdvice(text: string): string {
   if (isHttpAddress(text)) return `write pb://KEY@HOST:PORT/SECRET#v=1${reasonAgainst(text)}`;
-  if (/^[\w.-]+:\d+$/.test(text)) return `write nm://${text}`;
-  if (/^nm:\/\/[^:/]+$/.test(text)) return `add the port, as in ${text}:4820`;
-  return 'write it as "nevermind node" prints it: nm://HOST:PORT';
+  return 'write it as "nevermind node" prints it: nm://KEY@HOST:PORT/SWISSNUM';
 }
 
 function reasonAgainst(text: string): string {

@@ -16,29 +16,34 @@ function refusal(text: string): CliError {
   throw new Error(`this was read: ${text}`);
 }
 
+const KEY = 'A'.repeat(43);
+
 describe('a grid file', () => {
   test('lists addresses', () => {
-    const { servers } = parseGrid('servers:\n  - nm://10.0.0.1:4820\n  - nm://nas.local:4821\n', 'grid.yaml');
+    const { servers } = parseGrid(
+      `servers:\n  - nm://${KEY}@10.0.0.1:4820/s\n  - nm://${KEY}@nas.local:4821/s\n`,
+      'grid.yaml',
+    );
     expect(servers).toEqual([
-      { address: 'nm://10.0.0.1:4820', permutationSeed: undefined },
-      { address: 'nm://nas.local:4821', permutationSeed: undefined },
+      { address: `nm://${KEY}@10.0.0.1:4820/s`, permutationSeed: undefined },
+      { address: `nm://${KEY}@nas.local:4821/s`, permutationSeed: undefined },
     ]);
   });
 
   test('may be JSON, indented with tabs', () => {
     const text = JSON.stringify(
-      { servers: ['nm://[::1]:4820', { address: 'nm://10.0.0.1:4820' }] },
+      { servers: [`nm://${KEY}@[::1]:4820/s`, { address: `nm://${KEY}@10.0.0.1:4820/s` }] },
       null,
       '\t',
     );
     expect(parseGrid(text, 'grid.json').servers.map(({ address }) => address)).toEqual([
-      'nm://[::1]:4820',
-      'nm://10.0.0.1:4820',
+      `nm://${KEY}@[::1]:4820/s`,
+      `nm://${KEY}@10.0.0.1:4820/s`,
     ]);
   });
 
   test('may give a server its place in the permutation', () => {
-    const text = 'servers:\n  - address: nm://10.0.0.1:4820\n    permutation-seed-base32: MFRGG\n';
+    const text = `servers:\n  - address: nm://${KEY}@10.0.0.1:4820/s\n    permutation-seed-base32: MFRGG\n`;
     expect(parseGrid(text, 'grid.yaml').servers[0]!.permutationSeed).toEqual(new Uint8Array([97, 98, 99]));
   });
 
@@ -55,27 +60,27 @@ describe('a grid file', () => {
 describe('a grid file that cannot be used', () => {
   test.each([
     ['', 'the list "servers" is missing', 1],
-    ['- nm://10.0.0.1:1\n', 'the list "servers" is missing', 1],
+    [`- nm://${KEY}@10.0.0.1:1/s\n`, 'the list "servers" is missing', 1],
     ['# none yet\nservers: []\n', 'servers is empty', 2],
-    ['servers: nm://10.0.0.1:1\n', 'servers is "nm://10.0.0.1:1", not a list', 1],
+    [`servers: nm://${KEY}@10.0.0.1:1/s\n`, `servers is "nm://10.0.0.1:1", not a list`, 1],
     ['servers:\n', 'servers is null, not a list', 1],
     [
-      'servers:\n  - nm://10.0.0.1:1\n  - 10.0.0.2:4820\n',
+      `servers:\n  - nm://${KEY}@10.0.0.1:1/s\n  - 10.0.0.2:4820\n`,
       'servers[1] is "10.0.0.2:4820", not an address',
       3,
     ],
-    ['servers:\n  - nm://10.0.0.1\n', 'servers[0] is "nm://10.0.0.1", not an address', 2],
-    ['servers:\n  - nm://10.0.0.1:99999\n', 'servers[0] is "nm://10.0.0.1:99999", not an address', 2],
+    ['servers:\n  - nm://10.0.0.1:1\n', 'servers[0] is "nm://10.0.0.1:1", not an address', 2],
+    [`servers:\n  - nm://${KEY}@10.0.0.1:99999/s\n`, 'servers[0] is "nm://…", not an address', 2],
     ['servers:\n  - 7\n', 'a server is 7', 2],
     ['servers:\n  -\n', 'a server is null', 2],
-    ['servers:\n  - adress: nm://10.0.0.1:1\n', 'a server has no "address"', 2],
+    [`servers:\n  - adress: nm://${KEY}@10.0.0.1:1/s\n`, 'a server has no "address"', 2],
     ['servers:\n  - address: 4820\n', 'servers[0].address is 4820, not an address', 2],
-    ['servers:\n  - address: nm://10.0.0.1:1\n    seed: aa\n', 'unknown field "seed"', 3],
-    ['servers:\n  - address: nm://a:1\n    permutation-seed-base32: "0"\n', 'is no base32', 3],
-    ['servers:\n  - nm://a:1\nnodes: 3\n', 'unknown field "nodes"', 3],
+    [`servers:\n  - address: nm://${KEY}@10.0.0.1:1/s\n    seed: aa\n`, 'unknown field "seed"', 3],
+    [`servers:\n  - address: nm://${KEY}@a:1/s\n    permutation-seed-base32: "0"\n`, 'is no base32', 3],
+    [`servers:\n  - nm://${KEY}@a:1/s\nnodes: 3\n`, 'unknown field "nodes"', 3],
     [
-      'servers:\n  - nm://a:1\n  - nm://b:1\n  - nm://a:1/\n',
-      'nm://a:1 is listed twice, here and on line 2',
+      `servers:\n  - nm://${KEY}@a:1/s\n  - nm://${KEY}@b:1/s\n  - nm://${KEY}@a:1/s/\n`,
+      `nm://a:1 is listed twice, here and on line 2`,
       4,
     ],
   ])('%j: %s, line %d', (text, problem, line) => {
@@ -87,13 +92,16 @@ describe('a grid file that cannot be used', () => {
   });
 
   test('tells the column of broken YAML and of broken JSON', () => {
-    expect(refusal('servers: [nm://a:1\n').message).toMatch(/^grid\.yaml, line \d+: .*column \d+/);
-    expect(refusal('{"servers": ["nm://a:1"]\n').message).toMatch(/^grid\.yaml, line \d+: .*column \d+/);
+    expect(refusal(`servers: [nm://${KEY}@a:1/s\n`).message).toMatch(/^grid\.yaml, line \d+: .*column \d+/);
+    expect(refusal(`{"servers": ["nm://${KEY}@a:1/s"]\n`).message).toMatch(
+      /^grid\.yaml, line \d+: .*column \d+/,
+    );
   });
 
   test('says what to write for an address that is nearly right', () => {
-    expect(refusal('servers: [10.0.0.2:4820]').next).toBe('write nm://10.0.0.2:4820');
-    expect(refusal('servers: ["nm://nas.local"]').next).toContain('nm://nas.local:4820');
+    for (const nearly of ['10.0.0.2:4820', 'nm://nas.local', 'nm://nas.local:4820']) {
+      expect(refusal(`servers: ["${nearly}"]`).next).toContain('nm://KEY@HOST:PORT/SWISSNUM');
+    }
   });
 
   test('is not blown up by aliases that multiply', () => {
@@ -113,14 +121,14 @@ describe('the grid file that is used', () => {
       ['environment.yaml', 'environment'],
       ['nevermind/grid.yaml', 'xdg'],
     ] as const) {
-      await writeFile(join(folder, name), `servers: [nm://${host}:1]`);
+      await writeFile(join(folder, name), `servers: [nm://${KEY}@${host}:1/s]`);
     }
     const env = { XDG_CONFIG_HOME: folder, NEVERMIND_GRID: join(folder, 'environment.yaml') };
     const used = async (...args: Parameters<typeof loadGrid>): Promise<string> =>
       (await loadGrid(...args)).servers[0]!.address;
-    expect(await used(join(folder, 'flag.yaml'), env)).toBe('nm://flag:1');
-    expect(await used(undefined, env)).toBe('nm://environment:1');
-    expect(await used(undefined, { XDG_CONFIG_HOME: folder })).toBe('nm://xdg:1');
+    expect(await used(join(folder, 'flag.yaml'), env)).toBe(`nm://${KEY}@flag:1/s`);
+    expect(await used(undefined, env)).toBe(`nm://${KEY}@environment:1/s`);
+    expect(await used(undefined, { XDG_CONFIG_HOME: folder })).toBe(`nm://${KEY}@xdg:1/s`);
   });
 
   test('is missed with a word on all the places where it may be', async () => {
@@ -141,7 +149,8 @@ test.skipIf(process.platform === 'win32')('a file that never ends is no grid fil
 
 describe('a preferred server', () => {
   test('says so with true or false', () => {
-    const text = (value: string) => `servers:\n  - address: nm://10.0.0.1:4820\n    preferred: ${value}\n`;
+    const text = (value: string) =>
+      `servers:\n  - address: nm://${KEY}@10.0.0.1:4820/s\n    preferred: ${value}\n`;
     expect(parseGrid(text('true'), 'grid.yaml').servers[0]?.isPreferred).toBe(true);
     expect(parseGrid(text('false'), 'grid.yaml').servers[0]?.isPreferred).toBeUndefined();
     expect(() => parseGrid(text('1'), 'grid.yaml')).toThrow(/line 3: servers\[0\]\.preferred is neither/);

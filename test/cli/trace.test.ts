@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { EXIT } from '../../src/cli/exit-codes.ts';
 import { printableAddress } from '../../src/transport/address.ts';
+import { addressOfNobody } from '../transport/addresses.ts';
 import { firstLineOf, run, spawnCli, testFolder } from './cli-fixture.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -122,7 +123,7 @@ test('--trace over TCP, and into a folder that is not there, is refused', async 
   const folder = await testFolder();
   const file = join(folder, 'file');
   await writeFile(file, randomBytes(1000));
-  const args = ['put', file, '--grid', await grid(folder, ['nm://127.0.0.1:1']), ...ENCODING];
+  const args = ['put', file, '--grid', await grid(folder, [addressOfNobody('127.0.0.1', 1)]), ...ENCODING];
   const overTcp = await run([...args, '--transport', 'tcp', '--trace', join(folder, 'x')]);
   expect(overTcp.exitCode).toBe(EXIT.usage);
   expect(overTcp.stderr).toContain('--transport udp');

@@ -4,21 +4,27 @@ import { CliError } from '../../../src/cli/failure.ts';
 import { parseGrid } from '../../../src/cli/grid-file.ts';
 import { assert, type FuzzTarget, text } from '../target.ts';
 
+const KEY = 'A'.repeat(43);
 const decoder = new TextDecoder();
 
 export const target: FuzzTarget = {
   maxBytes: 512,
   covers: ['cli/grid-file.ts'],
   seeds: [
-    text('servers:\n  - nm://192.168.1.20:4820\n  - nm://[2001:db8::7]:4820\n'),
-    text('servers:\n  - address: nm://nas.local:4820\n    permutation-seed-base32: mfrggzdfmztwq2lk\n'),
-    text('{"servers": ["nm://a:1", {"address": "nm://b:2"}]}'),
+    text(`servers:\n  - nm://${KEY}@192.168.1.20:4820/s\n  - nm://${KEY}@[2001:db8::7]:4820,a:1/s\n`),
+    text(
+      `servers:\n  - address: nm://${KEY}@nas.local:4820/s\n    permutation-seed-base32: mfrggzdfmztwq2lk\n`,
+    ),
+    text(`{"servers": ["nm://${KEY}@a:1/s", {"address": "nm://${KEY}@b:2/s"}]}`),
   ],
   dictionary: [
     'servers:',
     'address:',
     'permutation-seed-base32:',
     'nm://',
+    'pb://',
+    KEY,
+    '/s',
     '&a ',
     '*a',
     '<<: ',
