@@ -98,7 +98,9 @@ describe('a grid of which one node does not answer', () => {
     expect(stderr.match(new RegExp(`at ${printableAddress(addresses[1]!)} failed after`, 'g'))).toHaveLength(
       1,
     );
-    expect(stderr.trimEnd().split('\n').at(-1)).toContain('nevermind put: only 1 of the 2 servers');
+    const [failure, advice] = stderr.trimEnd().split('\n').slice(-2);
+    expect(failure).toContain('nevermind put: only 1 of the 2 servers');
+    expect(advice).toContain('  next: Start more storage servers');
   });
 
   test('--verbose --json tells of them in lines of their own', async () => {

@@ -51,7 +51,7 @@ describe('the URI extension block', () => {
         const written: UriExtension = { ...extension, segmentation, total: 256 };
         const bytes = encodeUriExtension(written);
         const capability = { needed, total: 256, sizeBytes, uebHash: uriExtensionHash(bytes) };
-        expect(parseUriExtension(bytes, capability)).toEqual(written);
+        expect(parseUriExtension(bytes, capability)).toEqual({ ...written, bytes });
       }),
     );
   });
@@ -60,7 +60,7 @@ describe('the URI extension block', () => {
     const text =
       `crypttext_root_hash:32:${'b'.repeat(32)},zebra:2::,,segment_size:7:1048578,` +
       `share_root_hash:32:${'c'.repeat(32)},`;
-    expect(parseAs(text)).toEqual({ ...extension, crypttextHash: undefined });
+    expect(parseAs(text)).toEqual({ ...extension, crypttextHash: undefined, bytes: latin1(text) });
   });
 
   it('is refused unless its hash is the one in the capability', () => {
