@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { SilenceReason } from '../base/call-report.ts';
 import type { Clock, Timer } from '../base/clock.ts';
-import type { Executed, RpcErrorCode } from '../base/error-code.ts';
+import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 import type { ResponseTimes } from '../base/response-times.ts';
 import type { RetryBudget } from '../base/retry-budget.ts';
 import { RttEstimator } from '../base/rtt.ts';
@@ -94,8 +94,8 @@ export class ServerCalls {
     const startedAtMs = clock.now();
     const requestBytes = request.body?.length ?? 0;
     const name: CallName = { peer, method, requestBytes, startedAtMs };
-    const fail = (code: RpcErrorCode, executed: Executed, cause?: unknown): RpcError =>
-      explainFailure(code, executed, undefined, peer, method, clock.now() - startedAtMs, { cause });
+    const fail: Fail = (code, executed, cause, detail) =>
+      explainFailure(code, executed, detail, peer, method, clock.now() - startedAtMs, { cause });
     if (this.#isClosed) throw fail('CLOSED', 'no');
     if (this.#silentSinceMs !== undefined) {
       this.#startProbe();
@@ -119,6 +119,8 @@ export class ServerCalls {
     if (callStart.hasSubscribers) callStart.publish({ call: name });
     try {
       const answer = await this.#exchange(request, controller.signal);
+      // An answer and an abort may come in one turn.
+      controller.signal.throwIfAborted();
       times.record(method, sizeBytes, this.#serviceMs(startedAtMs), clock.now());
       publishEnd(name, clock, { outcome: 'answered', answerBytes: answer.body.length });
       return answer;
@@ -227,19 +229,20 @@ interface OpenCall {
   readonly end: (code: RpcErrorCode) => void;
 }
 
+/** Makes the error of a call. */
+type Fail = (code: RpcErrorCode, executed: Executed, cause?: unknown, detail?: ErrorDetail) => RpcError;
+
 /** What went wrong on the way, in the transports' terms. */
-function failureOf(
-  cause: unknown,
-  fail: (code: RpcErrorCode, executed: Executed, cause: unknown) => RpcError,
-): RpcError {
+function failureOf(cause: unknown, fail: Fail): RpcError {
   if (cause instanceof ExchangeError) {
+    const detail = { code: cause.code, message: cause.message };
     switch (cause.code) {
       case 'WRONG_KEY':
-        return fail('UNAUTHORIZED', 'no', cause);
+        return fail('UNAUTHORIZED', 'no', cause, detail);
       case 'ANSWER_TOO_LARGE':
-        return fail('BAD_MESSAGE', 'yes', cause);
+        return fail('BAD_MESSAGE', 'yes', cause, detail);
       case 'STALE_CONNECTION':
-        return fail('OUTCOME_UNKNOWN', 'unknown', cause);
+        return fail('OUTCOME_UNKNOWN', 'unknown', cause, detail);
       default:
         return cause.code satisfies never;
     }

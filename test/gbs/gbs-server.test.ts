@@ -109,6 +109,7 @@ describe('requests', () => {
     const error = await failure(clientOf({ ...nurl, spkiHash: other }).list(STORAGE_INDEX));
     expect(error).toBeInstanceOf(RpcError);
     expect(error).toMatchObject({ code: 'UNAUTHORIZED', executed: 'no', method: 'storage/list' });
+    expect((error as Error).message).toContain('it shows another key than its address names');
     expect(seen).toEqual([]);
   });
 

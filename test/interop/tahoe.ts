@@ -19,11 +19,11 @@ export class NoTahoe extends Error {
   override readonly name: string = 'NoTahoe';
 }
 
-/** The path of a `tahoe` executable. @throws NoTahoe. */
+/** The path of a `tahoe` executable. @throws NoTahoe; Error when TAHOE names none. */
 export async function findTahoe(say: (text: string) => void): Promise<string> {
   const named = process.env['TAHOE'];
   if (named !== undefined && named !== '') {
-    if (!existsSync(named)) throw new NoTahoe(`TAHOE is ${named}, and there is no such file`);
+    if (!existsSync(named)) throw new Error(`TAHOE is ${named}, and there is no such file`);
     return named;
   }
   const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
@@ -46,7 +46,8 @@ export async function findTahoe(say: (text: string) => void): Promise<string> {
 
   async function step(problem: string, command: string, args: readonly string[]): Promise<void> {
     await run(command, args).catch((error: unknown) => {
-      const { stderr = '', message } = error as { stderr?: string; message: string };
+      const { code, stderr = '', message } = error as { code?: string; stderr?: string; message: string };
+      if (code === 'ENOENT') throw new NoTahoe(problem);
       throw new NoTahoe(`${problem}: ${stderr.trim().split('\n').at(-1) || message}`);
     });
   }
