@@ -16,6 +16,7 @@ export const TARGET_NAMES: readonly string[] = [
   'capability',
   'grid-file',
   'endpoint',
+  'session',
 ];
 
 /** Loads one. @throws Error when there is none of this name. */
