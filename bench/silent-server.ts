@@ -8,10 +8,11 @@
 // Tahoe-LAFS's client keeps running, and is connected to every server when the operation begins.
 
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { removeAtExit } from '../src/cli/cleanup.ts';
 import { loadGrid } from '../src/cli/grid-file.ts';
 import { connectGrid, type GridConnection } from '../src/cli/network.ts';
 import { check } from '../src/grid/check.ts';
@@ -70,7 +71,8 @@ async function main(): Promise<void> {
   const say = (text: string): void => console.error(text);
   const tahoe = await findTahoe(say);
   const folder = await mkdtemp(join(tmpdir(), 'nevermind-silent-'));
-  cleanUp.push(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  const kept = removeAtExit(folder);
+  cleanUp.push(() => kept.removeNow());
   say('starting Tahoe-LAFS and our nodes');
   const grid = await TahoeGrid.start(tahoe, folder, SERVERS);
   cleanUp.push(() => grid.stop());

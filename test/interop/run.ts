@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { base32Decode } from '../../src/base/base32.ts';
+import { removeAtExit } from '../../src/cli/cleanup.ts';
 import { EXIT } from '../../src/cli/exit-codes.ts';
 import { gridFileOf, nevermind, OurProcess, serversFileOf, succeed } from './ours.ts';
 import { corruptShare, createClient, ENCODING, findTahoe, freePort, NoTahoe, TahoeGrid } from './tahoe.ts';
@@ -30,7 +31,8 @@ async function main(): Promise<void> {
   const startedAtMs = performance.now();
   const tahoe = await findTahoe((text) => flags.json || console.log(text));
   const folder = await mkdtemp(join(tmpdir(), 'nevermind-interop-'));
-  cleanUp.push(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  const kept = removeAtExit(folder);
+  cleanUp.push(() => kept.removeNow());
 
   const grid = await step(`a grid of Tahoe-LAFS: an introducer, ${SERVERS} servers, a client`, async () => {
     const started = await TahoeGrid.start(tahoe, join(folder, ''), SERVERS);

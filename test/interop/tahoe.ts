@@ -10,8 +10,9 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { atExit } from '../../src/cli/cleanup.ts';
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
 const VERSION = '1.20.0';
 
 /** Tahoe-LAFS cannot be had on this machine; `message` says why, in words. */
@@ -75,9 +76,32 @@ export async function until(what: string, done: () => Promise<boolean> | boolean
 }
 
 const daemons = new Set<ChildProcess>();
-process.once('exit', () => {
-  for (const daemon of daemons) daemon.kill('SIGKILL');
-});
+let isGuarded = false;
+
+/** Registered with the first daemon, later than the folder: what is registered last runs first. */
+function guardDaemons(): void {
+  if (isGuarded) return;
+  isGuarded = true;
+  atExit(() => {
+    for (const daemon of daemons) daemon.kill('SIGKILL');
+  });
+}
+// Without a listener, a signal would end this process and leave the daemons.
+for (const [signal, exitCode] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const) {
+  process.once(signal, () => process.exit(exitCode));
+}
+
+/** Runs a command to its end, which comes with that of this process at the latest. */
+async function run(command: string, args: readonly string[]): Promise<void> {
+  const running = execute(command, args);
+  guardDaemons();
+  daemons.add(running.child);
+  await running.finally(() => daemons.delete(running.child));
+}
 
 /** A process of ours, or of Tahoe-LAFS, that does not outlive this one. */
 export class Daemon {
@@ -91,6 +115,7 @@ export class Daemon {
         this.output = (this.output + chunk.toString()).slice(-20_000);
       });
     }
+    guardDaemons();
     daemons.add(this.process);
     this.process.once('exit', () => daemons.delete(this.process));
   }
