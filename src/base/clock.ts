@@ -8,8 +8,13 @@ export interface Timer {
 
 /** Monotonic time and timers. */
 export interface Clock {
-  /** Milliseconds since an arbitrary start, with fractions; never goes back. */
+  /** Milliseconds since an arbitrary start, with fractions; never goes back. It may stand still while the machine sleeps. */
   now(): number;
+  /**
+   * When the machine has last woken from a sleep in which this clock stood still; -Infinity when it never has. It is
+   * noticed when it is asked (base/sleep-watch.ts): whoever acts upon it asks before looking at what has arrived.
+   */
+  wokeAtMs(): number;
   /** Runs `fire` once, `delayMs` from now (0 = in a later turn). `Infinity` never fires. */
   setTimer(delayMs: number, fire: () => void): Timer;
 }

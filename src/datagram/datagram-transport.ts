@@ -83,6 +83,7 @@ export class DatagramTransport implements Transport, CallStarter {
   #socketFull = false;
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  #wokeAtMs: number;
   /** From the beginning of closing: what it leads to starts nothing new. */
   #closed = false;
   #closing: Promise<void> | undefined;
@@ -91,6 +92,7 @@ export class DatagramTransport implements Transport, CallStarter {
     this.#socket = socket;
     this.#options = options;
     this.clock = options.clock;
+    this.#wokeAtMs = options.clock.wokeAtMs();
     const { identity, swissnum, random, unixMs, allow } = options;
     const host = reachableAddress(socket.local);
     this.address = formatAddress({ key: identity.publicKey, hosts: [host], swissnum });
@@ -109,7 +111,9 @@ export class DatagramTransport implements Transport, CallStarter {
     socket.onDatagram = (bytes, from) => {
       if (this.#closed) return;
       if (datagram.hasSubscribers) this.#tellDatagram('received', from, bytes.length);
-      this.#endpoint.receive(bytes, from, this.clock.now());
+      const nowMs = this.clock.now();
+      this.#noticeSleep(nowMs);
+      this.#endpoint.receive(bytes, from, nowMs);
       this.#dispatchEvents();
       this.#scheduleFlush();
     };
@@ -120,7 +124,9 @@ export class DatagramTransport implements Transport, CallStarter {
     };
     socket.onSendError = (to, code, sizeBytes) => {
       if (this.#closed) return;
-      this.#endpoint.onSendError(to, code, sizeBytes, this.clock.now());
+      const nowMs = this.clock.now();
+      this.#noticeSleep(nowMs);
+      this.#endpoint.onSendError(to, code, sizeBytes, nowMs);
       this.#dispatchEvents();
       this.#scheduleFlush();
     };
@@ -219,6 +225,7 @@ export class DatagramTransport implements Transport, CallStarter {
       return Promise.reject(explainFailure('CLOSED', 'no', undefined, name, method, 0));
     }
     const nowMs = this.clock.now();
+    this.#noticeSleep(nowMs);
     let callId: number;
     try {
       callId = this.#endpoint.call(
@@ -360,6 +367,14 @@ export class DatagramTransport implements Transport, CallStarter {
 
   // ---- the loop
 
+  #noticeSleep(nowMs: number): void {
+    const wokeAtMs = this.clock.wokeAtMs();
+    if (wokeAtMs <= this.#wokeAtMs) return;
+    this.#wokeAtMs = wokeAtMs;
+    this.#endpoint.onWake(nowMs);
+    this.#scheduleFlush();
+  }
+
   #scheduleFlush(): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
@@ -396,7 +411,9 @@ export class DatagramTransport implements Transport, CallStarter {
       // What has arrived meanwhile is read first: an acknowledgement in the socket's buffer is no loss.
       this.#options.soon(() => {
         if (this.#closed) return;
-        this.#endpoint.onTimer(this.clock.now());
+        const nowMs = this.clock.now();
+        this.#noticeSleep(nowMs);
+        this.#endpoint.onTimer(nowMs);
         this.#dispatchEvents();
         this.#flush();
       });

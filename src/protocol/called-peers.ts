@@ -4,9 +4,10 @@
 import { ResponseTimes } from '../base/response-times.ts';
 import { RttEstimator } from '../base/rtt.ts';
 import { type Callee, mayBeAt } from './callee.ts';
-import type { ClientPeer, PeerMemory } from './client-peer.ts';
+import type { ClientPeer } from './client-peer.ts';
 import type { PeerHealth } from './health.ts';
 import type { PathAddress } from './path.ts';
+import type { PeerMemory } from './peer-memory.ts';
 
 /** Peers looked at to find one that may sleep. */
 const MAX_LOOKED_AT = 64;

@@ -112,7 +112,8 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   #isOverdue({ overdue, request, firstSentAtMs }: ClientCall, nowMs: number): boolean {
     const { path, responseTimes } = this.#peer;
     return overdue.look(nowMs, {
-      sentAtMs: firstSentAtMs,
+      // P-68: a wait in which we stood still begins anew.
+      sentAtMs: firstSentAtMs === undefined ? undefined : Math.max(firstSentAtMs, path.stalledUntilMs),
       limits: responseTimes.limits(request.method, request.sizeBytes, nowMs, path.rtt),
       isOurs: () => this.#context.selfDoubt.isOurs(this, firstSentAtMs ?? nowMs),
     });

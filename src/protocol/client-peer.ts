@@ -6,7 +6,6 @@ import type { PeerReport } from '../base/call-report.ts';
 import { reportOfRefusal } from '../base/failed-call.ts';
 import type { HeapEntry } from '../base/heap.ts';
 import { ResponseTimes } from '../base/response-times.ts';
-import type { RttEstimator } from '../base/rtt.ts';
 import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
 import { decodeFrames, type Frame } from '../wire/frame.ts';
 import type { Callee } from './callee.ts';
@@ -14,32 +13,17 @@ import type { CallRequest } from './client-call.ts';
 import { type CalledPeer, ClientCalls } from './client-calls.ts';
 import { type EndpointContext, setTimer, type TimerTarget } from './context.ts';
 import { type CompletedAttempt, Handshakes } from './handshakes.ts';
-import { type Evidence, HealthMonitor, type PeerHealth } from './health.ts';
+import { type Evidence, HealthMonitor, type PeerHealth, probesToSilence } from './health.ts';
 import { Link, type Transmit } from './link.ts';
 import { Outbox } from './outbox.ts';
 import { Path, type PathAddress, sameAddress } from './path.ts';
+import type { PeerMemory } from './peer-memory.ts';
 import type { AttemptInput, OpenedPacket, PeerInput } from './session-table.ts';
 
 /** Unanswered probes on a session after which a new handshake is tried beside it (a NOSESS may be lost). */
 const PROBES_BEFORE_HANDSHAKE = 2;
 
-/** No loss excuses more unanswered probes than this: who makes a path look lossy does not stay unnoticed when silent. */
-const MAX_PROBES_TO_SILENCE = 24;
-
 type Welcome = Extract<CompletedAttempt, { kind: 'welcome' }>;
-
-/** What is remembered of a peer that has not been called for a while. */
-export interface PeerMemory {
-  /** What it remembers us by, and its incarnation. */
-  readonly epoch: number;
-  readonly peerEpoch: number;
-  readonly responseTimes: ResponseTimes;
-  readonly rtt: RttEstimator;
-  readonly health: PeerHealth;
-  readonly lastHeardAtMs: number | undefined;
-  /** Where it was last. */
-  readonly address: PathAddress;
-}
 
 export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTarget {
   readonly callee: Callee;
@@ -384,6 +368,8 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
         // A shortage that passes: this datagram is lost, as any may be.
         break;
       default:
+        // P-69: this datagram is lost, and the next may leave.
+        if (nowMs < this.#context.waking.graceUntilMs) break;
         if (this.#handshakes.avoid(to, nowMs)) break;
         // P-86
         this.calls.failAll('NETWORK_UNREACHABLE', false, nowMs);
@@ -402,12 +388,12 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     const { config } = this.#context;
     const { rtt, probeLossProbability } = this.path;
     const link = this.#isForgotten ? undefined : this.#link;
-    const byChance = Math.ceil(Math.log(config.falseSilenceProbability) / Math.log(probeLossProbability));
-    const probes = Math.min(Math.max(config.silentAfterProbes, byChance), MAX_PROBES_TO_SILENCE);
+    const probes = probesToSilence(config, probeLossProbability);
     return {
       unansweredProbes: link === undefined ? this.#handshakes.unanswered : link.probeCount,
       probesToSilence: link === undefined ? config.silentAfterHandshakes : probes,
       hasCalls: this.calls.size > 0,
+      graceUntilMs: this.#context.waking.graceUntilMs,
       askAfterMs: Math.max(
         config.idleProbeMs,
         rtt.probeTimeoutMs(config.granularityMs, config.maxAckDelayMs),
@@ -471,6 +457,15 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     this.#link?.forgiveStall(nowMs);
     this.health.forgiveStall(nowMs);
     this.#handshakes.forgiveStall(nowMs);
+    this.#context.touch(this);
+  }
+
+  /** The machine has slept: whoever is waited for is asked as if for the first time. */
+  onWake(nowMs: number): void {
+    this.forgiveStall(nowMs);
+    if (this.calls.size === 0 || this.health.state === 'silent') return;
+    if (this.#link === undefined || this.#isForgotten) this.#handshakes.onWake(nowMs);
+    else this.#link.onWake(nowMs);
     this.#context.touch(this);
   }
 

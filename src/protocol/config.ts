@@ -41,6 +41,8 @@ export interface ProtocolConfig {
   readonly restartDoubtMs: number;
   /** A timer that fires later than this was held up by our own event loop: timers are re-armed, nobody blamed. */
   readonly stallMs: number;
+  /** How long the network may take to come back when the machine has slept: a WLAN finds its access point again. */
+  readonly wakeGraceMs: number;
   /** Largest message (issue: 16 MiB). */
   readonly maxMessageBytes: number;
   /** How much of a message may be sent before a GRANT (Homa's unscheduled bytes). */
@@ -107,6 +109,7 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   silentProbeMaxMs: 30_000,
   restartDoubtMs: 10_000,
   stallMs: 100,
+  wakeGraceMs: 5_000,
   maxMessageBytes: 16 * 1024 * 1024,
   initialGrantBytes: 64 * 1024,
   grantAheadBytes: 2 * 1024 * 1024,

@@ -9,7 +9,8 @@ import type { Protection } from '../session/protection.ts';
 import type { ProtocolConfig } from './config.ts';
 import type { EndpointEvent, EndpointStats } from './events.ts';
 import type { GrantBook } from './grants.ts';
-import type { LinkContext, Transmit } from './link.ts';
+import type { Transmit } from './link.ts';
+import type { LinkContext } from './link-context.ts';
 import type { SessionTable } from './session-table.ts';
 
 /** Something with a time at which it wants to be woken. */
@@ -39,6 +40,8 @@ export interface EndpointContext extends LinkContext {
   /** Pays for hedges and for repeated calls. */
   readonly retries: RetryBudget;
   readonly sessions: SessionTable;
+  /** Until then nothing that the network does speaks against anybody: the machine has just woken. */
+  readonly waking: { graceUntilMs: number };
   /** A fresh 53-bit random number, not 0: session ids, epochs, challenges. */
   freshId(): number;
   emit(event: EndpointEvent): void;

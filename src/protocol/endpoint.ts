@@ -1,7 +1,7 @@
 // The sans-IO endpoint: datagrams, commands and the current time go in; datagrams, events and the next wake-up
 // time come out. It opens no socket, starts no timer, reads no clock and draws no random number of its own.
 //
-// Inputs: receive, onTimer, onSendError, onMachineAsked, onMachineAnswered. Commands: call, cancel, answer, registerMethod, close. Getters: health,
+// Inputs: receive, onTimer, onWake, onSendError, onMachineAsked, onMachineAnswered. Commands: call, cancel, answer, registerMethod, close. Getters: health,
 // overdueAfterMs, stats, gauges. After each input or command the driver drains pollEvent, sends what pollTransmit
 // gives, and arms one timer for timerAtMs.
 
@@ -94,6 +94,7 @@ export class Endpoint {
   readonly #stateless: Transmit[] = [];
   #nextCallId = 1;
   #stalledUntilMs = Number.NEGATIVE_INFINITY;
+  readonly #waking = { graceUntilMs: Number.NEGATIVE_INFINITY };
 
   constructor(options: EndpointOptions) {
     this.#options = options;
@@ -134,6 +135,7 @@ export class Endpoint {
       retries: this.retries,
       selfDoubt: new SelfDoubt(),
       sessions: this.#sessions,
+      waking: this.#waking,
       kept: new KeptAnswers(this.config.maxKeptResponseBytes),
       load: { calls: 0 },
       freshId,
@@ -281,6 +283,18 @@ export class Endpoint {
       return;
     this.#stalledUntilMs = nowMs;
     for (const peer of this.#calledPeers.awake()) peer.forgiveStall(nowMs);
+    for (const peer of this.#callingClients.all()) peer.forgiveStall(nowMs);
+  }
+
+  /**
+   * The machine has slept, and the clock of `nowMs` with it; to be told before what has arrived since. Who is called
+   * is asked at once, and nobody is silent before the network had time to come back.
+   */
+  onWake(nowMs: number): void {
+    // P-69
+    this.#stalledUntilMs = nowMs;
+    this.#waking.graceUntilMs = nowMs + this.config.wakeGraceMs;
+    for (const peer of this.#calledPeers.awake()) peer.onWake(nowMs);
     for (const peer of this.#callingClients.all()) peer.forgiveStall(nowMs);
   }
 

@@ -268,6 +268,14 @@ export class Handshakes {
   forgiveStall(nowMs: number): void {
     if (this.#timeoutAtMs <= nowMs) this.#timeoutAtMs = nowMs + this.#timeoutMs();
   }
+
+  /** The machine has slept: begins anew. */
+  onWake(nowMs: number): void {
+    this.unanswered = 0;
+    this.#timeoutAtMs = Number.POSITIVE_INFINITY;
+    for (const attempt of this.#attempts) requeue(attempt);
+    this.want(nowMs);
+  }
 }
 
 function requeue(attempt: Attempt): void {

@@ -21,6 +21,15 @@ export const HEALTH_TRANSITIONS: Readonly<
   silent: { heard: 'live' },
 };
 
+/** No loss excuses more unanswered probes than this: who makes a path look lossy does not stay unnoticed when silent. */
+const MAX_PROBES_TO_SILENCE = 24;
+
+/** So many unanswered probes in a row do not happen by chance, where each is lost with this probability. */
+export function probesToSilence(config: ProtocolConfig, probeLossProbability: number): number {
+  const byChance = Math.ceil(Math.log(config.falseSilenceProbability) / Math.log(probeLossProbability));
+  return Math.min(Math.max(config.silentAfterProbes, byChance), MAX_PROBES_TO_SILENCE);
+}
+
 /** What {@link HealthMonitor.onTimer} wants done. */
 export type HealthAction = 'nothing' | 'probe' | 'suspected' | 'declare-silent';
 
@@ -31,6 +40,8 @@ export interface Evidence {
   /** How many of them make it silent. */
   readonly probesToSilence: number;
   readonly hasCalls: boolean;
+  /** Nobody becomes silent before. */
+  readonly graceUntilMs: number;
   /** How long no sign of life is normal while calls are outstanding. */
   readonly askAfterMs: number;
 }
@@ -129,13 +140,18 @@ export class HealthMonitor {
         return 'suspected';
       }
       // P-92
-      const longEnough = nowMs >= this.#suspectSinceMs + this.#config.silentFloorMs;
+      const longEnough = nowMs >= this.#soonestSilenceMs(evidence);
       return unansweredProbes >= probesToSilence && longEnough ? 'declare-silent' : 'nothing';
     }
     // P-90, P-96
     if (!hasCalls || nowMs < this.#lastContactAtMs + askAfterMs) return 'nothing';
     this.#lastContactAtMs = nowMs;
     return 'probe';
+  }
+
+  #soonestSilenceMs({ graceUntilMs }: Evidence): number {
+    // P-69
+    return Math.max(this.#suspectSinceMs + this.#config.silentFloorMs, graceUntilMs);
   }
 
   /** Our own process was held up: the time until now proves nothing. */
@@ -149,7 +165,7 @@ export class HealthMonitor {
     const { unansweredProbes, probesToSilence, hasCalls, askAfterMs } = evidence;
     if (this.state === 'silent') return this.nextProbeAtMs;
     if (unansweredProbes >= probesToSilence) {
-      return Math.max(nowMs, this.#suspectSinceMs + this.#config.silentFloorMs);
+      return Math.max(nowMs, this.#soonestSilenceMs(evidence));
     }
     return hasCalls && unansweredProbes === 0 ? this.#lastContactAtMs + askAfterMs : Number.POSITIVE_INFINITY;
   }

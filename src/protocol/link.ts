@@ -11,10 +11,9 @@ import {
   writeAck,
   writePathFrame,
 } from '../wire/frame.ts';
-import type { ProtocolConfig } from './config.ts';
-import type { EndpointObserver } from './observer.ts';
+import type { LinkContext } from './link-context.ts';
 import type { Outbox } from './outbox.ts';
-import { PacketBuilder, type Slab } from './packet-builder.ts';
+import { PacketBuilder } from './packet-builder.ts';
 import { type Path, type PathAddress, sameAddress } from './path.ts';
 import { ReceivedPackets } from './received-packets.ts';
 import { type SentItem, SentPackets } from './sent-packets.ts';
@@ -28,16 +27,6 @@ const UNWINDOWED_PACKETS = 64;
 
 /** Doublings of the probe timeout at most. */
 const MAX_BACKOFF_DOUBLINGS = 10;
-
-/** What a link needs from its endpoint. */
-export interface LinkContext {
-  readonly config: ProtocolConfig;
-  readonly slab: Slab;
-  /** Uniform in [0, 1): jitter on retries. */
-  readonly jitter: () => number;
-  /** Whoever writes down what happens, if anybody does. */
-  readonly observer?: EndpointObserver | undefined;
-}
 
 /** The first packet of a responder carries the handshake's answer instead of a DATA header. */
 export interface FirstPacket {
@@ -274,6 +263,15 @@ export class Link {
   /** Timers that ran out while our own process was held up start again from now; nobody is blamed. */
   forgiveStall(nowMs: number): void {
     if (this.#probeAtMs < Number.POSITIVE_INFINITY) this.#probeAtMs = nowMs + this.#probeDelayMs();
+  }
+
+  /** The machine has slept: what was in flight is likely lost, and whoever is there is asked at once. */
+  onWake(nowMs: number): void {
+    this.probeCount = 0;
+    this.#smallProbeWanted = false;
+    this.sent.requeueOldest(PROBES_PER_TIMEOUT);
+    this.ping();
+    this.forgiveStall(nowMs);
   }
 
   #onProbeTimeout(nowMs: number): void {

@@ -31,6 +31,11 @@ export class VirtualClock implements Clock {
     return this.#nowMs;
   }
 
+  /** Never: what sleeps are hosts, each with a clock of its own. */
+  wokeAtMs(): number {
+    return Number.NEGATIVE_INFINITY;
+  }
+
   /** Timers armed and neither fired nor cancelled: 0 once everything was closed, or something leaks. */
   get armedTimers(): number {
     return this.#timers.size;

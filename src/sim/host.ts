@@ -2,6 +2,7 @@
 // its sockets. What happens between machines is in network.ts.
 
 import type { Clock, Timer } from '../base/clock.ts';
+import { SleepWatch } from '../base/sleep-watch.ts';
 import type { DatagramSocket, SocketAddress } from '../datagram/datagram-socket.ts';
 import { Bottleneck, type Shape } from './link.ts';
 
@@ -14,7 +15,8 @@ export interface SharedBottleneck {
 /**
  * A host. Time goes on for a frozen process as it does for one that got SIGSTOP: `clock.now()` moves, but its
  * timers fire, its datagrams arrive and what it sends leaves only once it is resumed; due timers first, then
- * datagrams in order of arrival, each in a turn of its own.
+ * datagrams in order of arrival, each in a turn of its own. For one whose machine sleeps it is the same, but that
+ * `clock.now()` and its timers stand still, only the wall clock goes on, and datagrams to and from it vanish.
  */
 export class SimHost {
   readonly name: string;
@@ -27,9 +29,17 @@ export class SimHost {
   /** There is such a machine: something has listened on it once. */
   exists = false;
   blackholed = false;
+  /** By how much its wall clock was set forward, or back. */
+  wallClockAheadMs = 0;
   reachable = true;
   readonly #world: Clock;
+  readonly #sleepWatch = new SleepWatch();
   #frozen = false;
+  /** While the machine sleeps: since when. And how long it has slept before. */
+  #asleepSinceMs: number | undefined;
+  #sleptMs = 0;
+  /** The latest timer that fired was due then: a difference of sums may have been rounded to a time before. */
+  #nowMinMs = Number.NEGATIVE_INFINITY;
   /** Turns of the process that came due while it was frozen. */
   #dueTimers: HostTimer[] = [];
   #dueWork: (() => void)[] = [];
@@ -39,9 +49,15 @@ export class SimHost {
     this.name = name;
     this.#world = world;
     this.clock = {
-      now: () => world.now(),
+      now: () => Math.max(this.#nowMinMs, (this.#asleepSinceMs ?? world.now()) - this.#sleptMs),
+      wokeAtMs: () => this.#sleepWatch.look(this.clock.now(), this.unixMs()),
       setTimer: (delayMs, fire) => this.#setTimer(delayMs, fire),
     };
+  }
+
+  /** Nothing comes from it, nothing gets to it. */
+  get isDark(): boolean {
+    return this.blackholed || this.#asleepSinceMs !== undefined;
   }
 
   get frozen(): boolean {
@@ -53,19 +69,37 @@ export class SimHost {
     return this.#armed.size;
   }
 
+  /** Its wall clock. */
+  unixMs(): number {
+    return EPOCH_UNIX_MS + this.#world.now() + this.wallClockAheadMs;
+  }
+
   freeze(): void {
     this.#frozen = true;
+  }
+
+  /** As {@link freeze}, of the whole machine: its monotonic clock stops. */
+  sleep(): void {
+    this.#frozen = true;
+    this.#asleepSinceMs ??= this.#world.now();
   }
 
   thaw(): void {
     if (!this.#frozen) return;
     this.#frozen = false;
+    this.#endSleep();
     const timers = this.#dueTimers;
     const work = this.#dueWork;
     this.#dueTimers = [];
     this.#dueWork = [];
     for (const timer of timers) timer.arm(this.#world, 0);
     for (const task of work) this.#world.setTimer(0, () => this.run(task));
+  }
+
+  #endSleep(): void {
+    if (this.#asleepSinceMs === undefined) return;
+    this.#sleptMs += this.#world.now() - this.#asleepSinceMs;
+    this.#asleepSinceMs = undefined;
   }
 
   /** Runs `task` as a turn of the process: now, or when it is resumed. */
@@ -83,6 +117,7 @@ export class SimHost {
     this.#dueTimers = [];
     this.#dueWork = [];
     this.#frozen = false;
+    this.#endSleep();
   }
 
   #setTimer(delayMs: number, fire: () => void): Timer {
@@ -91,9 +126,18 @@ export class SimHost {
         this.#dueTimers.push(timer);
         return;
       }
+      if (this.#sleptMs !== sleptMs) {
+        // The time in which its clock stood still does not count.
+        sleptMs = this.#sleptMs;
+        timer.arm(this.#world, Math.max(0, dueAtMs - this.clock.now()));
+        return;
+      }
       this.#armed.delete(timer);
+      this.#nowMinMs = Math.max(this.#nowMinMs, dueAtMs);
       if (!timer.cancelled) fire();
     });
+    let sleptMs = this.#sleptMs;
+    const dueAtMs = this.clock.now() + delayMs;
     this.#armed.add(timer);
     timer.arm(this.#world, delayMs);
     return {
@@ -104,6 +148,9 @@ export class SimHost {
     };
   }
 }
+
+/** The wall clock at virtual time 0. */
+const EPOCH_UNIX_MS = 1_700_000_000_000;
 
 class HostTimer implements Timer {
   cancelled = false;

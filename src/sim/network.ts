@@ -93,6 +93,16 @@ export class SimNetwork {
     return this.#host(host).clock;
   }
 
+  /** The wall clock of a host. */
+  unixMsOf(host: string): number {
+    return this.#host(host).unixMs();
+  }
+
+  /** Somebody sets the wall clock of a host forward, or back. */
+  setWallClock(host: string, byMs: number): void {
+    this.#host(host).wallClockAheadMs += byMs;
+  }
+
   /** Timers that are armed on one host. */
   armedTimersOf(host: string): number {
     return this.#host(host).armedTimers;
@@ -181,7 +191,12 @@ export class SimNetwork {
     this.#host(host).freeze();
   }
 
-  /** Ends a {@link pause}. */
+  /** A host's machine sleeps, its monotonic clock with it: see {@link SimHost}. */
+  sleep(host: string): void {
+    this.#host(host).sleep();
+  }
+
+  /** Ends a {@link pause}, or a {@link sleep}. */
   resume(host: string): void {
     this.#host(host).thaw();
   }
@@ -308,7 +323,7 @@ export class SimNetwork {
   }
 
   #isCut(from: string, to: string): boolean {
-    return this.#host(from).blackholed || this.#host(to).blackholed || this.#link(from, to).cut;
+    return this.#host(from).isDark || this.#host(to).isDark || this.#link(from, to).cut;
   }
 
   #routeError(to: SocketAddress): string | undefined {
@@ -319,7 +334,7 @@ export class SimNetwork {
   #isBlocked(datagram: Datagram): boolean {
     const from = this.#host(datagram.from.host);
     const to = this.#host(datagram.to.host);
-    const blackholed = from.blackholed || to.blackholed;
+    const blackholed = from.isDark || to.isDark;
     if (blackholed) this.#note('blackholed', datagram);
     else if (this.#link(from.name, to.name).cut) this.#note('partitioned', datagram);
     else return false;

@@ -19,7 +19,7 @@ export interface SimTransportOptions {
   /** By default, what has a port keeps one identity for all its processes, and what has none is somebody new. */
   readonly identity?: Identity | undefined;
   readonly allow?: ((clientKey: string) => boolean) | undefined;
-  /** The wall clock; by default it is right. */
+  /** The wall clock; by default the host's. */
   readonly unixMs?: (() => number) | undefined;
   readonly config?: Partial<ProtocolConfig> | undefined;
   readonly observer?: EndpointObserver | undefined;
@@ -33,7 +33,7 @@ export function openSimTransport(options: SimTransportOptions): DatagramTranspor
   return new DatagramTransport(network.open(host, port), {
     clock,
     random,
-    unixMs: options.unixMs ?? (() => EPOCH_UNIX_MS + clock.now()),
+    unixMs: options.unixMs ?? (() => network.unixMsOf(host)),
     identity,
     swissnum: swissnumOf(identity),
     allow,
@@ -54,6 +54,3 @@ export function addressAt(host: string, port: number): string {
   const identity = identityAt(host, port);
   return formatAddress({ key: identity.publicKey, hosts: [{ host, port }], swissnum: swissnumOf(identity) });
 }
-
-/** When virtual time begins. */
-const EPOCH_UNIX_MS = 1_700_000_000_000;

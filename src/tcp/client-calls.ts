@@ -71,15 +71,19 @@ export class ClientCalls {
   }
 
   onResponse(call: ClientCall, status: number, heldUs: number, body: Uint8Array): void {
-    const { clock, outcomes, selfDoubt, stats } = this.#context;
+    const { clock, outcomes, selfDoubt, stats, timers } = this.#context;
     const nowMs = clock.now();
     selfDoubt.answered(this, call.overdue.inTime, nowMs);
     const { callId, method, sizeBytes } = call.request;
     const error = status === STATUS.ok ? undefined : parseErrorBody(body);
-    const elapsedMs = nowMs - (call.firstSentAtMs ?? call.startedAtMs);
-    if (call.bytes.length + body.length <= RTT_SAMPLE_BYTES_MAX) this.rtt.update(elapsedMs, heldUs / 1000);
+    const sentAtMs = call.firstSentAtMs ?? call.startedAtMs;
+    const elapsedMs = nowMs - sentAtMs;
+    // What waited for us says nothing of the peer.
+    const isSample = sentAtMs >= timers.stalledUntilMs;
+    if (isSample && call.bytes.length + body.length <= RTT_SAMPLE_BYTES_MAX)
+      this.rtt.update(elapsedMs, heldUs / 1000);
     // An error that its handler gave is an answer, too; a refusal tells nothing of how long work takes.
-    if (error === undefined || error.code === 'HANDLER_FAILED') {
+    if (isSample && (error === undefined || error.code === 'HANDLER_FAILED')) {
       const networkMs = networkMsOf(elapsedMs, heldUs / 1000, this.rtt);
       this.responseTimes.record(method, sizeBytes, elapsedMs - networkMs, nowMs);
     }
@@ -134,8 +138,10 @@ export class ClientCalls {
   }
 
   #isOverdue({ overdue, request, firstSentAtMs }: ClientCall, nowMs: number): boolean {
+    const { stalledUntilMs } = this.#context.timers;
     return overdue.look(nowMs, {
-      sentAtMs: firstSentAtMs,
+      // A wait in which we stood still begins anew.
+      sentAtMs: firstSentAtMs === undefined ? undefined : Math.max(firstSentAtMs, stalledUntilMs),
       limits: this.responseTimes.limits(request.method, request.sizeBytes, nowMs, this.rtt),
       isOurs: () => this.#context.selfDoubt.isOurs(this, firstSentAtMs ?? nowMs),
     });
@@ -165,7 +171,7 @@ export class ClientCalls {
   }
 
   #recordAtLeast(call: ClientCall, nowMs: number): void {
-    if (call.firstSentAtMs === undefined) return;
+    if (call.firstSentAtMs === undefined || call.firstSentAtMs < this.#context.timers.stalledUntilMs) return;
     const { method, sizeBytes } = call.request;
     const elapsedMs = nowMs - call.firstSentAtMs;
     const networkMs = networkMsOf(elapsedMs, 0, this.rtt);

@@ -50,6 +50,7 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
   #machineAsked = false;
   #machineAnswered = false;
   #probeDistanceMs = 0;
+  #graceUntilMs = Number.NEGATIVE_INFINITY;
   #lastProbeAtMs = Number.NEGATIVE_INFINITY;
   readonly #reconnect: Alarm;
   /** For the connection that there is: not made in time, silent, or idle. */
@@ -178,7 +179,9 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
   onConnected(): void {
     const nowMs = this.#context.clock.now();
     // One round trip of SYN and its answer: the operating system's, with nothing of the process in it.
-    this.calls.rtt.update(nowMs - this.#connectAtMs, 0);
+    if (this.#connectAtMs >= this.#context.timers.stalledUntilMs) {
+      this.calls.rtt.update(nowMs - this.#connectAtMs, 0);
+    }
     this.#connected = true;
     this.#lastSignAtMs = nowMs;
     this.#setWatch();
@@ -226,7 +229,8 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
       return;
     }
     const hopeless = ending.why === 'closed' ? HOPELESS[ending.code ?? ''] : undefined;
-    if (hopeless !== undefined && this.#health !== 'silent') {
+    const mayPass = hopeless !== 'UNAUTHORIZED' && hopeless !== 'BAD_MESSAGE' && this.#isWaking;
+    if (hopeless !== undefined && !mayPass && this.#health !== 'silent') {
       this.calls.failAll(hopeless);
       return;
     }
@@ -244,7 +248,8 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
 
   #retry(ending: Ending, nowMs: number): void {
     const { config, random } = this.#context;
-    if (this.#absentSinceMs !== undefined && nowMs - this.#absentSinceMs >= config.connectGiveUpMs) {
+    const absentMs = this.#absentSinceMs === undefined ? 0 : nowMs - this.#absentSinceMs;
+    if (absentMs >= config.connectGiveUpMs && !this.#isWaking) {
       const refused = ending.why === 'closed' && ending.code === 'ECONNREFUSED';
       this.#declareSilent(refused, nowMs);
       return;
@@ -255,6 +260,27 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
       config.reconnectMaxMs,
     );
     this.#reconnect.set(nowMs + distanceMs * (0.5 + random.float()));
+  }
+
+  /** The machine has slept, and may be without a network yet: whoever is waited for is asked at once. */
+  onWake(nowMs: number): void {
+    this.#lastSignAtMs = nowMs;
+    this.#graceUntilMs = nowMs + this.#context.config.wakeGraceMs;
+    if (this.#absentSinceMs !== undefined) this.#absentSinceMs = nowMs;
+    if (this.connection === undefined) {
+      if (this.calls.size > 0) this.#connect();
+      return;
+    }
+    if (!this.#connected) this.#connectAtMs = nowMs;
+    else if (this.calls.size > 0) {
+      this.#pingedAtMs = nowMs;
+      this.connection.ping();
+    }
+    this.#setWatch();
+  }
+
+  get #isWaking(): boolean {
+    return this.#context.clock.now() < this.#graceUntilMs;
   }
 
   #drop(): void {

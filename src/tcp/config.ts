@@ -57,6 +57,8 @@ export interface TcpConfig {
   readonly idleCloseMs: number;
   /** A timer that fires later than this was held up by our own event loop: nobody is blamed. */
   readonly stallMs: number;
+  /** How long the network may take to come back when the machine has slept. */
+  readonly wakeGraceMs: number;
 }
 
 export const DEFAULT_TCP_CONFIG: TcpConfig = {
@@ -83,4 +85,5 @@ export const DEFAULT_TCP_CONFIG: TcpConfig = {
   pingTimeoutMs: 10_000,
   idleCloseMs: 5 * 60_000,
   stallMs: 100,
+  wakeGraceMs: 5_000,
 };

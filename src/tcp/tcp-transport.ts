@@ -111,6 +111,9 @@ export class TcpTransport implements Transport {
       },
       tell: (event) => this.#tell(event),
     };
+    this.#context.timers.onWake = (nowMs) => {
+      for (const { client } of this.#peers.values()) client.onWake(nowMs);
+    };
     network.onStream = (stream) => this.#accept(stream);
   }
 

@@ -12,16 +12,27 @@ export class Timers {
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #closed = false;
+  #wokeAtMs: number;
+  #stalledUntilMs = Number.NEGATIVE_INFINITY;
+  /** The machine has slept, and the clock with it. */
+  onWake: (nowMs: number) => void = () => {};
 
   /** `soon` runs a task at the end of the turn, after what has arrived was read. */
   constructor(clock: Clock, soon: (task: () => void) => void, stallMs: number) {
     this.#clock = clock;
     this.#soon = soon;
     this.#stallMs = stallMs;
+    this.#wokeAtMs = clock.wokeAtMs();
   }
 
   get size(): number {
     return this.#alarms.size;
+  }
+
+  /** What began before this time says nothing of how long anything takes: we have stood still since. */
+  get stalledUntilMs(): number {
+    this.#noticeStall(this.#clock.now());
+    return this.#stalledUntilMs;
   }
 
   add(alarm: Alarm, atMs: number): HeapEntry<Alarm> {
@@ -62,6 +73,7 @@ export class Timers {
   #ring(): void {
     if (this.#closed) return;
     const nowMs = this.#clock.now();
+    this.#noticeStall(nowMs);
     try {
       for (let due = this.#alarms.peek(); due !== undefined && due.key <= nowMs; due = this.#alarms.peek()) {
         this.#alarms.pop();
@@ -71,6 +83,18 @@ export class Timers {
       // A caller's `onOverdue` may throw; the others are still due.
       this.#arm();
     }
+  }
+
+  #noticeStall(nowMs: number): void {
+    const wokeAtMs = this.#clock.wokeAtMs();
+    if (wokeAtMs > this.#wokeAtMs) {
+      this.#wokeAtMs = wokeAtMs;
+      this.#stalledUntilMs = nowMs;
+      this.onWake(nowMs);
+      return;
+    }
+    const dueAtMs = this.#alarms.peek()?.key ?? Number.POSITIVE_INFINITY;
+    if (nowMs - Math.max(dueAtMs, this.#stalledUntilMs) > this.#stallMs) this.#stalledUntilMs = nowMs;
   }
 }
 

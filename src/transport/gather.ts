@@ -177,6 +177,7 @@ class Gathering<S, R> {
   /** Actual over expected time of each answer, in ascending order. */
   readonly #ratios: number[] = [];
   #lateTimer: Timer | undefined;
+  #wokeAtMs: number;
   /** Set while an attempt waits for a token. */
   #payTimer: Timer | undefined;
   #settled = false;
@@ -191,6 +192,7 @@ class Gathering<S, R> {
   ) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#wokeAtMs = this.#clock.wokeAtMs();
     this.#attempt = attempt;
     this.#sources = sources[Symbol.iterator]();
     this.#free = this.#wanted;
@@ -323,6 +325,14 @@ class Gathering<S, R> {
 
   #onLateTimer(dueAtMs: number): void {
     const nowMs = this.#clock.now();
+    const wokeAtMs = this.#clock.wokeAtMs();
+    if (wokeAtMs > this.#wokeAtMs) {
+      // The machine has slept: each wait begins anew.
+      this.#wokeAtMs = wokeAtMs;
+      for (const attempt of this.#running) attempt.excusedMs = nowMs - attempt.startedAtMs;
+      this.#watchForLate();
+      return;
+    }
     const stalledMs = nowMs - dueAtMs;
     if (stalledMs > STALL_MS) {
       for (const attempt of this.#running) attempt.excusedMs += stalledMs;

@@ -1,6 +1,9 @@
 // The real clock. Beside the simulator's, the only place where timers are armed.
 
 import type { Clock, Timer } from '../base/clock.ts';
+import { SleepWatch } from '../base/sleep-watch.ts';
+
+const sleepWatch = new SleepWatch();
 
 /**
  * Monotonic time of this process, and Node's timers. A timer never fires early: Node's may, by a fraction
@@ -8,6 +11,7 @@ import type { Clock, Timer } from '../base/clock.ts';
  */
 export const systemClock: Clock = {
   now: () => performance.now(),
+  wokeAtMs: () => sleepWatch.look(performance.now(), Date.now()),
   setTimer(delayMs: number, fire: () => void): Timer {
     if (Number.isNaN(delayMs)) throw new RangeError('a delay must be a number of milliseconds');
     return new SystemTimer(performance.now() + delayMs, fire);

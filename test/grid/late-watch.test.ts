@@ -133,6 +133,7 @@ describe('LateWatch', () => {
     const timers: { atMs: number; fire: () => void }[] = [];
     const clock = {
       now: () => nowMs,
+      wokeAtMs: () => Number.NEGATIVE_INFINITY,
       setTimer: (delayMs: number, fire: () => void) => {
         const timer = { atMs: nowMs + delayMs, fire };
         timers.push(timer);

@@ -7,7 +7,13 @@ import {
   type PeerHealth,
 } from '../../src/protocol/health.ts';
 
-const NOTHING: Evidence = { unansweredProbes: 0, probesToSilence: 3, hasCalls: true, askAfterMs: 200 };
+const NOTHING: Evidence = {
+  unansweredProbes: 0,
+  probesToSilence: 3,
+  hasCalls: true,
+  graceUntilMs: Number.NEGATIVE_INFINITY,
+  askAfterMs: 200,
+};
 
 function evidence(unansweredProbes: number): Evidence {
   return { ...NOTHING, unansweredProbes };

@@ -44,6 +44,7 @@ export class FakeStreams {
     const host = this.host(hostName);
     return {
       now: () => this.clock.now(),
+      wokeAtMs: () => host.wokeAtMs,
       setTimer: (delayMs, fire) => {
         let cancelled = false;
         const run = (): void => {
@@ -70,6 +71,11 @@ export class FakeStreams {
     const thawed = this.host(host);
     thawed.frozen = false;
     for (const task of thawed.due.splice(0)) this.clock.setTimer(0, task);
+  }
+
+  /** The host has slept, and its clock with it: for that no time has passed. */
+  wake(host: string): void {
+    this.host(host).wokeAtMs = this.clock.now();
   }
 
   /** What comes to the host is not read any more; what it sends leaves. */
@@ -124,6 +130,7 @@ export class FakeStreams {
         ports: new Map(),
         streams: new Set(),
         frozen: false,
+        wokeAtMs: Number.NEGATIVE_INFINITY,
         deaf: false,
         vanished: false,
         due: [],
@@ -154,6 +161,7 @@ interface Host {
   readonly ports: Map<number, FakePort>;
   readonly streams: Set<FakeStream>;
   frozen: boolean;
+  wokeAtMs: number;
   deaf: boolean;
   vanished: boolean;
   /** What the process has not done because it is frozen. */
