@@ -4,7 +4,7 @@
 /** Sorted disjoint ranges [start, end). */
 export class Intervals {
   /** start, end, start, end, … ascending; no two ranges touch. */
-  readonly #bounds: number[] = [];
+  #bounds: number[] = NONE;
   #total = 0;
 
   /** How many integers are in the set. */
@@ -24,7 +24,9 @@ export class Intervals {
     const last = bounds.length;
     // The common case: it continues, or lies behind, the last range.
     if (last === 0 || start > bounds[last - 1]!) {
-      bounds.push(start, end);
+      // There is a set for every message, and most have one range: an array that grew would keep room for eight.
+      if (last === 0) this.#bounds = [start, end];
+      else bounds.push(start, end);
       this.#total += end - start;
       return end - start;
     }
@@ -112,3 +114,6 @@ export class Intervals {
     return low * 2;
   }
 }
+
+/** Of all empty sets; nothing is ever put into it. */
+const NONE: number[] = [];

@@ -42,6 +42,7 @@ export class MemoryBudget {
    */
   takeFairly(account: MemoryAccount, bytes: number, nowMs: number): boolean {
     if (account.reassemblyBytes + bytes > this.#limitPerPeerBytes) return false;
+    if (this.take(account, bytes)) return true;
     const spared = new Set([account]);
     while (!this.take(account, bytes)) {
       const largest = this.#largestBut(spared);

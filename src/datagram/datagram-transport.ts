@@ -76,7 +76,7 @@ export class DatagramTransport implements Transport, CallStarter {
   readonly #handlers: HandlerTable;
   readonly #streams: Streams;
   readonly #pending: PendingCalls;
-  readonly #running = new Map<string, RunningRequest>();
+  readonly #running = new Map<RequestRef, RunningRequest>();
   readonly #listeners = new Listeners();
   #flushScheduled = false;
   /** The socket has enough to do: what is due waits where it can still be taken back. */
@@ -97,7 +97,13 @@ export class DatagramTransport implements Transport, CallStarter {
     const host = reachableAddress(socket.local);
     this.address = formatAddress({ key: identity.publicKey, hosts: [host], swissnum });
     this.#name = formatPeerAddress(host);
-    this.#pending = new PendingCalls(options.clock, (event) => this.#tell(event));
+    this.#pending = new PendingCalls(options.clock, {
+      tell: (event) => this.#tell(event),
+      cancel: (callId) => {
+        this.#endpoint.cancel(callId, this.clock.now());
+        this.#scheduleFlush();
+      },
+    });
     this.#streams = new Streams(options.random, (event) => this.#tell(event));
     this.#handlers = new HandlerTable(this.#streams.readAhead);
     this.#endpoint = new Endpoint({
@@ -244,10 +250,7 @@ export class DatagramTransport implements Transport, CallStarter {
     }
     this.#scheduleFlush();
     const call = { peer: name, method, requestBytes: body.length, startedAtMs };
-    return this.#pending.add(callId, call, options, () => {
-      this.#endpoint.cancel(callId, this.clock.now());
-      this.#scheduleFlush();
-    });
+    return this.#pending.add(callId, call, options);
   }
 
   get streams(): Streams {
@@ -293,9 +296,8 @@ export class DatagramTransport implements Transport, CallStarter {
         this.#onRequest(event);
         break;
       case 'request-cancelled': {
-        const key = requestKey(event.ref);
-        const request = this.#running.get(key);
-        this.#running.delete(key);
+        const request = this.#running.get(event.ref);
+        this.#running.delete(event.ref);
         request?.abort(event.reason);
         break;
       }
@@ -354,11 +356,10 @@ export class DatagramTransport implements Transport, CallStarter {
 
   #onRequest(event: Extract<EndpointEvent, { type: 'request' }>): void {
     const { ref } = event;
-    const key = requestKey(ref);
-    const request = new RunningRequest(event.deadlineAtMs, formatSocketAddress(event.from));
-    this.#running.set(key, request);
+    const request = new RunningRequest(event.deadlineAtMs, event.from);
+    this.#running.set(ref, request);
     this.#handlers.run(event.method, event.body, request, (reply) => {
-      this.#running.delete(key);
+      this.#running.delete(ref);
       if (reply.ok) this.#endpoint.answer(ref, reply.body, this.clock.now());
       else this.#endpoint.answerError(ref, reply.error, this.clock.now());
       this.#scheduleFlush();
@@ -425,8 +426,4 @@ function named<P extends { readonly address: SocketAddress }>(
   peer: P,
 ): Omit<P, 'address'> & { address: string } {
   return { ...peer, address: formatPeerAddress(peer.address) };
-}
-
-function requestKey(ref: RequestRef): string {
-  return `${ref.clientEpoch}:${ref.callId}`;
 }

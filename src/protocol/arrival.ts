@@ -20,7 +20,10 @@ export class Arrival implements Grantee {
   grantState: Grantee['grantState'];
   readonly #context: ArrivalContext;
   readonly #account: MemoryAccount;
-  readonly #grantFrame: GrantFrame;
+  readonly #outbox: Outbox;
+  readonly #callId: number;
+  /** Made when first needed: most messages arrive whole. */
+  #grantFrame: GrantFrame | undefined;
   #released = false;
 
   /** `undefined` when it does not fit into the memory that is left. */
@@ -47,7 +50,8 @@ export class Arrival implements Grantee {
     this.#context = context;
     this.#account = account;
     this.message = new IncomingMessage(total, context.config.initialGrantBytes);
-    this.#grantFrame = new GrantFrame(outbox, callId, this.message, () => !this.#released);
+    this.#outbox = outbox;
+    this.#callId = callId;
   }
 
   add(offset: number, total: number, data: Uint8Array): PieceOutcome {
@@ -60,6 +64,7 @@ export class Arrival implements Grantee {
   }
 
   sendGrant(): void {
+    this.#grantFrame ??= new GrantFrame(this.#outbox, this.#callId, this.message, () => !this.#released);
     this.#grantFrame.send();
   }
 

@@ -48,6 +48,8 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   /** Those whose last byte waits until the peer has been heard. */
   readonly #heldBack = new Set<ClientCall>();
   #cancelFrame: RangesFrame | undefined;
+  /** Looked for anew when that call has settled: the map walks over all that have settled before it. */
+  #firstIncomplete = 0;
 
   constructor(context: EndpointContext, peer: CalledPeer, outbox: Outbox) {
     this.#context = context;
@@ -61,8 +63,11 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   }
 
   get firstIncomplete(): number {
-    const [first] = this.#calls.keys();
-    return first ?? 0;
+    if (!this.#calls.has(this.#firstIncomplete)) {
+      const [first] = this.#calls.keys();
+      this.#firstIncomplete = first ?? 0;
+    }
+    return this.#firstIncomplete;
   }
 
   /**

@@ -4,7 +4,7 @@ import type { CallReport, SilenceReason } from '../base/call-report.ts';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 import type { PathAddress } from './path.ts';
 
-/** Names a request that came in; given back with the answer. */
+/** Names a request that came in; given back with the answer. One object for all events of one request. */
 export interface RequestRef {
   readonly clientEpoch: number;
   readonly callId: number;

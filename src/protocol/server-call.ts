@@ -14,6 +14,7 @@ import {
 } from '../wire/frame.ts';
 import type { Arrival } from './arrival.ts';
 import type { TimerTarget } from './context.ts';
+import type { RequestRef } from './events.ts';
 import type { Outgoing } from './outbox.ts';
 import { OutgoingMessage } from './outgoing-message.ts';
 
@@ -57,6 +58,8 @@ export class ServerCall implements Outgoing, TimerTarget {
   /** Sessions in whose first datagram some of it came: a sign of life inside one of them lets it run. */
   parkedOn: readonly number[] = [];
   workingTold = false;
+  /** By which the handler answers. */
+  ref: RequestRef | undefined;
   queueEntry: HeapEntry<Outgoing> | undefined;
   timerEntry: HeapEntry<TimerTarget> | undefined;
   /** Empty until the answer is there. */

@@ -236,7 +236,7 @@ export class ServerCalls {
     this.#setCallTimer(call, Math.min(call.deadlineAtMs, nowMs + this.#context.config.maxAckDelayMs));
     this.#context.emit({
       type: 'request',
-      ref: this.#ref(call.callId),
+      ref: this.#ref(call),
       method: request.method,
       body: request.body,
       deadlineAtMs: call.deadlineAtMs,
@@ -345,7 +345,7 @@ export class ServerCalls {
     switch (call.state) {
       case 'running':
         this.running--;
-        this.#context.emit({ type: 'request-cancelled', ref: this.#ref(call.callId), reason });
+        this.#context.emit({ type: 'request-cancelled', ref: this.#ref(call), reason });
         break;
       case 'answering':
         this.#context.stats.cancelSavedBytes += call.message.unsentBytes;
@@ -434,8 +434,10 @@ export class ServerCalls {
     call.timerEntry = setTimer(this.#context.timers, call.timerEntry, call, atMs);
   }
 
-  #ref(callId: number): RequestRef {
-    return { clientEpoch: this.#client.epoch, callId };
+  /** The same object for the same call, so that who has it can find by it what belongs to the call. */
+  #ref(call: ServerCall): RequestRef {
+    call.ref ??= { clientEpoch: this.#client.epoch, callId: call.callId };
+    return call.ref;
   }
 
   /** Ends every call; handlers are told. */

@@ -4,7 +4,7 @@
 
 import type { Executed, RpcErrorCode } from '../base/error-code.ts';
 import type { CallerStatus } from '../base/peer-status.ts';
-import { formatPeerAddress, formatSocketAddress, type HostAndPort } from '../transport/address.ts';
+import { formatPeerAddress, type HostAndPort } from '../transport/address.ts';
 import { type Reply, RunningRequest } from '../transport/handler-table.ts';
 import { STATUS } from '../wire/frame.ts';
 import { encodeErrorBody, parseRequest } from '../wire/message.ts';
@@ -23,7 +23,6 @@ export class ServerConnection implements ConnectionOwner {
   readonly #context: TcpContext;
   readonly #connection: Connection;
   readonly #remote: HostAndPort;
-  readonly #from: string;
   readonly #clientKey: string;
   readonly #onEnd: (connection: ServerConnection) => void;
   readonly #calls = new Map<number, ServerCall>();
@@ -49,7 +48,6 @@ export class ServerConnection implements ConnectionOwner {
     this.#clientKey = clientKey;
     this.#onEnd = onEnd;
     this.#remote = stream.remote;
-    this.#from = formatSocketAddress(stream.remote);
     this.#lastHeardAtMs = context.clock.now();
     this.#receiving = new Alarm(context.timers, (_nowMs, stalled) => {
       if (stalled) this.#expectMore();
@@ -201,7 +199,7 @@ export class ServerConnection implements ConnectionOwner {
     else if (call.deadlineAtMs <= clock.now()) this.#refuse(call, 'DEADLINE_EXCEEDED');
     else {
       stats.requestsRun++;
-      call.running = new RunningRequest(call.deadlineAtMs, this.#from);
+      call.running = new RunningRequest(call.deadlineAtMs, this.#remote);
       handlers.run(request.method, request.body, call.running, (reply) => this.#reply(call, reply));
     }
   }

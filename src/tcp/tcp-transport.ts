@@ -81,7 +81,14 @@ export class TcpTransport implements Transport {
     this.address = formatAddress({ key: identity.publicKey, hosts: [host], swissnum });
     this.#name = formatPeerAddress(host);
     this.#network = network;
-    this.#pending = new PendingCalls(clock, (event) => this.#tell(event));
+    this.#pending = new PendingCalls(clock, {
+      tell: (event) => this.#tell(event),
+      cancel: (callId) => {
+        const peer = this.#outstanding.peerOf(callId);
+        this.#outstanding.forget(callId);
+        peer?.cancel(callId);
+      },
+    });
     this.streams = new Streams(random, (event) => this.#tell(event));
     this.#outstanding = new OutstandingCalls(config);
     this.#context = {
@@ -214,10 +221,7 @@ export class TcpTransport implements Transport {
     const { responseTimes, rtt } = peer.calls;
     const limits = callLimits(deadline, responseTimes.limits(method, sizeBytes, startedAtMs, rtt));
     const name = { peer: address, method, requestBytes: body.length, startedAtMs };
-    const answer = this.#pending.add(callId, name, options, () => {
-      this.#outstanding.forget(callId);
-      peer.cancel(callId);
-    });
+    const answer = this.#pending.add(callId, name, options);
     const refusedBy = this.#outstanding.refusal(peer.calls.size, bytes.length);
     if (refusedBy !== undefined) {
       const report = reportOfRefusal(bytes.length, limits, peer.report(startedAtMs), refusedBy);

@@ -2,6 +2,7 @@
 // When a request may run, and how its answer travels, is the business of the transport that carries it.
 
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
+import { formatSocketAddress, type HostAndPort } from './address.ts';
 import { decodeBody, encodeBody } from './body.ts';
 import { type RequestName, requestEnd, requestStart } from './diagnostics.ts';
 import { RpcError } from './error.ts';
@@ -115,13 +116,17 @@ async function outcomeOf(handler: Handler, body: unknown, request: RunningReques
 /** A request that its handler works on; the signal is only made when somebody looks at it. */
 export class RunningRequest implements HandlerContext {
   readonly deadlineAtMs: number;
-  readonly from: string;
+  readonly #from: HostAndPort;
   #controller: AbortController | undefined;
   #abortedBy: 'cancelled' | 'deadline' | undefined;
 
-  constructor(deadlineAtMs: number, from: string) {
+  constructor(deadlineAtMs: number, from: HostAndPort) {
     this.deadlineAtMs = deadlineAtMs;
-    this.from = from;
+    this.#from = from;
+  }
+
+  get from(): string {
+    return formatSocketAddress(this.#from);
   }
 
   get aborted(): boolean {

@@ -13,27 +13,34 @@ import { SignalGroups } from './signal-groups.ts';
 import { isPartName } from './stream-parts.ts';
 import type { CallOptions, TransportEvent } from './transport.ts';
 
+/** The transport whose calls these are. */
+export interface PendingCallsOwner {
+  /** Gets a `peer:overdue` for each call that is. */
+  readonly tell: (event: TransportEvent) => void;
+  /** Nobody waits for this call any more; called once. */
+  readonly cancel: (callId: number) => void;
+}
+
 /** Outstanding calls of one transport, by the ids that it gave them. */
 export class PendingCalls {
   readonly #clock: Clock;
-  readonly #tell: (event: TransportEvent) => void;
+  readonly #owner: PendingCallsOwner;
   readonly #calls = new Map<number, PendingCall>();
   readonly #signals = new SignalGroups((callIds, reason) => this.#onAbort(callIds, reason));
 
-  /** `tell` gets a `peer:overdue` for each call that is. */
-  constructor(clock: Clock, tell: (event: TransportEvent) => void) {
+  constructor(clock: Clock, owner: PendingCallsOwner) {
     this.#clock = clock;
-    this.#tell = tell;
+    this.#owner = owner;
   }
 
   /**
-   * The promise of a call that has been started. When its signal aborts, `cancel` is called once and the promise
-   * rejects with the signal's reason.
+   * The promise of a call that has been started. When its signal aborts, it is cancelled and the promise rejects with
+   * the signal's reason.
    */
-  add(callId: number, name: CallName, options: CallOptions, cancel: () => void): Promise<unknown> {
+  add(callId: number, name: CallName, options: CallOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const { signal, onOverdue } = options;
-      this.#calls.set(callId, { name, resolve, reject, signal, cancel, onOverdue });
+      this.#calls.set(callId, { name, resolve, reject, signal, onOverdue });
       if (signal !== undefined) this.#signals.add(signal, callId);
       if (callStart.hasSubscribers) callStart.publish({ call: name });
     });
@@ -44,7 +51,7 @@ export class PendingCalls {
       const call = this.#calls.get(callId);
       if (call === undefined) continue;
       this.#calls.delete(callId);
-      call.cancel();
+      this.#owner.cancel(callId);
       call.reject(reason);
       if (callEnd.hasSubscribers) callEnd.publish({ ...this.#endOf(call), outcome: 'cancelled' });
     }
@@ -95,7 +102,7 @@ export class PendingCalls {
     const { peer, method } = call.name;
     // A part of a stream waits for a reader or a producer: when that takes too long is the stream's to say.
     if (isPartName(method)) return;
-    this.#tell({ type: 'peer:overdue', peer, method, afterMs, atMs: this.#clock.now() });
+    this.#owner.tell({ type: 'peer:overdue', peer, method, afterMs, atMs: this.#clock.now() });
     if (callOverdue.hasSubscribers) callOverdue.publish({ call: call.name, afterMs });
     if (call.onOverdue !== undefined) callUser(call.onOverdue);
   }
@@ -126,7 +133,6 @@ interface PendingCall {
   readonly resolve: (answer: unknown) => void;
   readonly reject: (reason: unknown) => void;
   readonly signal: AbortSignal | undefined;
-  readonly cancel: () => void;
   readonly onOverdue: (() => void) | undefined;
 }
 
