@@ -13,7 +13,7 @@ import { type SealedServer, sealDialled } from './sealed-stream.ts';
 export interface ClientConnectionOwner {
   /** The operating system of the other side has accepted. */
   onConnected(): void;
-  /** A process there speaks our protocol. */
+  /** A process there has the server's key. */
   onProven(): void;
   /** Something has come from the other side. */
   onHeard(): void;
@@ -45,7 +45,11 @@ export class ClientConnection implements ConnectionOwner, CallCarrier {
       owner.onConnected();
     });
     this.#connection = new Connection(stream, context, this);
-    stream.onOpen = () => this.#connection.begin();
+    stream.onOpen = () => {
+      this.proven = true;
+      this.#connection.begin();
+      owner.onProven();
+    };
   }
 
   /** Queues a request; it goes out when those with less left to send have. */
@@ -86,11 +90,6 @@ export class ClientConnection implements ConnectionOwner, CallCarrier {
   }
 
   // ---- what comes
-
-  onPreface(): void {
-    this.proven = true;
-    this.#owner.onProven();
-  }
 
   onTaken(): void {
     this.#owner.onSign();

@@ -11,7 +11,9 @@ import type { PeerReport, SilenceReason } from '../base/call-report.ts';
 import type { RpcErrorCode } from '../base/error-code.ts';
 import { reportOfRefusal } from '../base/failed-call.ts';
 import type { PeerStatus, SilentPeerStatus } from '../base/peer-status.ts';
+import { isUsableKey } from '../session/identity.ts';
 import { formatPeerAddress, type HostAndPort, parseAddress } from '../transport/address.ts';
+import { RpcError } from '../transport/error.ts';
 import type { PeerHealth } from '../transport/transport.ts';
 import type { CallRequest, ClientCall } from './client-call.ts';
 import { ClientCalls, type ClientCallsOwner } from './client-calls.ts';
@@ -56,11 +58,14 @@ export class ClientPeer implements ClientConnectionOwner, ClientCallsOwner {
   /** For the connection that there is: not made in time, silent, or idle. */
   readonly #watch: Alarm;
 
-  /** `address` is a sealed one. */
+  /** `address` is a sealed one. @throws RpcError BAD_ARGUMENT when it is no address of a peer. */
   constructor(context: TcpContext, address: string) {
     const { key, hosts, swissnum } = parseAddress(address);
     this.#context = context;
     this.address = formatPeerAddress(hosts[0]);
+    if (!isUsableKey(key)) {
+      throw new RpcError('BAD_ARGUMENT', `nobody can have the key in the address of ${this.address}`);
+    }
     this.#hosts = hosts;
     this.#server = { key, capability: capabilityOf(key, swissnum) };
     this.calls = new ClientCalls(context, this);

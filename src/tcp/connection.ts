@@ -15,8 +15,6 @@ export type Ending =
 
 /** Who uses a connection. None of these is called once it is over, but `onEnded`, once. */
 export interface ConnectionOwner {
-  /** The other side has shown that it speaks our protocol: a process answers, not only its operating system. */
-  onPreface(): void;
   /** False when the frame makes no sense here: then the connection is over. */
   onFrame(frame: Frame): boolean;
   /** The other side reads: the operating system, which had been full, has taken more. */
@@ -107,8 +105,8 @@ export class Connection {
   #onBytes(bytes: Uint8Array): void {
     this.#reader.push(bytes);
     for (let found = this.#reader.next(); found !== undefined; found = this.#reader.next()) {
-      if (found === 'preface') this.#owner.onPreface();
-      else if (found === 'foreign' || found === 'malformed') this.#end(found);
+      if (found === 'preface') continue;
+      if (found === 'foreign' || found === 'malformed') this.#end(found);
       else if (!this.#owner.onFrame(found)) this.#end('malformed');
       if (this.#over) return;
     }

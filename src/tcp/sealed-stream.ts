@@ -73,15 +73,14 @@ export function sealDialled(
   const initiation = initiateNoise(guard.identity, server.key, PROLOGUE, secret, server.capability);
   stream.onOpen = () => {
     onDialled();
-    if (initiation === undefined) sealed.end(FOREIGN);
-    else stream.write([PREFACE, initiation.message]);
+    stream.write([PREFACE, initiation.message]);
   };
   const answer = new Collector(ANSWER_BYTES);
   stream.onBytes = (bytes) => {
     const whole = answer.add(bytes);
     if (!answer.beginsWith(PREFACE)) return sealed.end(FOREIGN);
     if (whole === undefined) return;
-    const completed = initiation?.complete(whole.subarray(PREFACE.length));
+    const completed = initiation.complete(whole.subarray(PREFACE.length));
     if (completed === undefined) sealed.end(FOREIGN);
     else if (completed.payload[0] !== WELCOME[0]) sealed.end(REFUSED);
     else sealed.open(completed.keys, answer.rest);
@@ -90,8 +89,9 @@ export function sealDialled(
 }
 
 /**
- * The server's end. `onAccepted` gets it once the client has shown that it knows our key and swissnum and that it is one
- * of those allowed; until then, 120 bytes are kept of it. Everybody else is left: those who know our key with a word.
+ * The server's end. `onAccepted` gets it once the client has shown that it knows our key and swissnum, that it is one
+ * of those allowed and, by a record, that it is not somebody who has recorded its message 1; until then, no more is kept
+ * of it than its message or that record. Everybody else is left: those who know our key with a word.
  */
 export function sealAccepted(
   stream: ByteStream,
@@ -116,14 +116,21 @@ export function sealAccepted(
         : respondNoise(guard.identity, PROLOGUE, whole.subarray(PREFACE.length));
     if (request?.payload.length !== CAPABILITY_BYTES) return refuse();
     const clientKey = formatKey(request.initiatorKey);
-    const isKnown = sodium_memcmp(request.payload, guard.capability) && guard.allows(clientKey);
+    // Both are looked at, whatever the first one says.
+    const isCapable = sodium_memcmp(request.payload, guard.capability);
+    const isKnown = guard.allows(clientKey) && isCapable;
     const answer = request.answer(guard.random.bytes(KEY_BYTES), isKnown ? WELCOME : GO_AWAY);
     // So few bytes always find room in the system's buffer, and what is written before the end is sent before it.
     stream.write([PREFACE, answer.message]);
     if (!isKnown) return refuse();
     const sealed = new SealedStream(stream);
+    sealed.onClosed = onRefused;
+    sealed.onBytes = (first) => {
+      sealed.onBytes = () => {};
+      onAccepted(sealed, clientKey);
+      sealed.onBytes(first);
+    };
     sealed.open(answer.keys, NOTHING);
-    onAccepted(sealed, clientKey);
   };
 }
 

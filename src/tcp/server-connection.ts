@@ -76,8 +76,6 @@ export class ServerConnection implements ConnectionOwner {
 
   // ---- what comes
 
-  onPreface(): void {}
-
   onFrame(frame: Frame): boolean {
     this.#lastHeardAtMs = this.#context.clock.now();
     if (this.reassemblyBytes > 0) this.#expectMore();

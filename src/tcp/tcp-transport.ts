@@ -257,6 +257,12 @@ export class TcpTransport implements Transport {
       stream,
       guard,
       (sealed, clientKey) => {
+        // There was room when it dialled.
+        if (this.#clients.size >= config.maxConnections) {
+          sealed.destroy();
+          this.#giveUp(stream);
+          return;
+        }
         this.#forgetHandshake(stream);
         stats.connectionsAccepted++;
         this.#clients.add(

@@ -38,7 +38,7 @@ export function parseAddress(address: string): SealedAddress {
       `the key has ${keyText.length} characters, or others than base64url's; it has 43`,
     );
   }
-  const hosts = hostsText.split(',').map((text) => parseHost(address, text));
+  const hosts = hostsText.split(',').map((text, index) => parseHost(address, text, index));
   const [first, ...others] = hosts;
   if (first === undefined || hosts.length > MAX_HOSTS) {
     throw notAnAddress(address, `it names ${hosts.length} hosts, not 1 to ${MAX_HOSTS}`);
@@ -62,8 +62,13 @@ export function isSwissnum(text: string): boolean {
 /** What may be printed of an address, right or wrong: `nm://HOST:PORT`, without key and swissnum. */
 export function printableAddress(address: string): string {
   const hosts = /^nm:\/\/(?:[^@/]*@)?([^@/]*)/.exec(address)?.[1]?.split(',').map(parseSocketAddress);
-  const known = hosts?.filter((host) => host !== undefined) ?? [];
+  // A key where a host belongs stays a secret.
+  const known = hosts?.filter((host) => host !== undefined).filter(({ host }) => !isKey(host)) ?? [];
   return `nm://${known.length === 0 ? '…' : formatHosts(known)}`;
+}
+
+function isKey(text: string): boolean {
+  return base64urlDecode(text)?.length === KEY_BYTES;
 }
 
 /** `127.0.0.1:4820`, `[::1]:4820`. */
@@ -87,10 +92,11 @@ function formatHosts(hosts: readonly HostAndPort[]): string {
   return hosts.map(formatSocketAddress).join(',');
 }
 
-function parseHost(address: string, text: string): HostAndPort {
+function parseHost(address: string, text: string, index: number): HostAndPort {
   const host = parseSocketAddress(text);
+  // By its place: what stands there may be the swissnum.
   if (host === undefined)
-    throw notAnAddress(address, `"${text}" is no HOST:PORT with a port from 1 to 65535`);
+    throw notAnAddress(address, `host ${index + 1} behind the @ is no HOST:PORT with a port from 1 to 65535`);
   return host;
 }
 

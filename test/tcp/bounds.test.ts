@@ -125,11 +125,16 @@ describe('a client', () => {
   test('too many are refused', async () => {
     const pair = new TcpPair({ config: { maxConnections: 2 } });
     const all = [await pair.dial(), await pair.dial(), await pair.dial()];
+    for (const { stream } of all) stream.write([PREFACE]);
     await pair.pass(100);
     expect(all.map(({ closed }) => closed())).toEqual([false, false, true]);
     all[0]!.stream.destroy();
     await pair.pass(100);
-    expect((await pair.dial()).closed()).toBe(false);
+    const next = await pair.dial();
+    next.stream.write([PREFACE]);
+    await pair.pass(100);
+    expect(next.closed()).toBe(false);
+    expect(pair.server.status().gauges.acceptedConnections).toBe(2);
   });
 });
 

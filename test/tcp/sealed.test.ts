@@ -125,6 +125,14 @@ describe('a client', () => {
     expect(await pair.run(outcomes([peer.call('work', null)]))).toEqual(['PEER_SILENT, executed: no']);
   });
 
+  test('that calls a key of low order, which is nobody’s, is told so', async () => {
+    const pair = new TcpPair();
+    const address = parseAddress(pair.server.address);
+    const call = async (): Promise<unknown> =>
+      pair.client.peer(formatAddress({ ...address, key: new Uint8Array(32) })).call('work', null);
+    expect(await pair.run(outcomes([call()]))).toEqual(['BAD_ARGUMENT, executed: no']);
+  });
+
   test('finds its server at the second of its hosts', async () => {
     const pair = new TcpPair();
     pair.server.handle('work', () => 'done');
@@ -159,6 +167,28 @@ describe('whoever sits in between', () => {
     await pair.pass(1000);
     expect(runs).toBe(1);
     expect(received).toBeLessThanOrEqual(2 * HELLO_BYTES);
+  });
+
+  test('and repeats a recorded handshake, however often, holds no connection and keeps nobody out', async () => {
+    const pair = new TcpPair({ config: { maxConnections: 3 } });
+    pair.server.handle('work', () => 'done');
+    const recorded: Uint8Array[] = [];
+    tap(pair, (bytes) => {
+      recorded.push(bytes);
+      return bytes;
+    });
+    const client = pair.open('10.0.0.3');
+    await pair.run(client.peer(pair.server.address).call('work', null));
+    for (let i = 0; i < 10; i++) {
+      const stream = pair.dialBare();
+      // What follows the handshake is never sealed.
+      stream.onOpen = () => stream.write([recorded[0]!]);
+    }
+    await pair.pass(100);
+    expect(pair.server.stats.connectionsAccepted).toBe(1);
+    expect(await pair.run(outcomes([pair.peer.call('work', null)]))).toEqual(['done']);
+    await pair.pass(10_000);
+    expect(pair.server.status().gauges.acceptedConnections).toBe(2);
   });
 
   test('reads neither method nor body', async () => {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -49,16 +50,38 @@ describe('an address', () => {
     [`nm://${KEY_TEXT}@127.0.0.1:4820/`, 'swissnum'],
     [`nm://${KEY_TEXT.slice(1)}@127.0.0.1:4820/s`, 'the key has 42 characters'],
     [`nm://${KEY_TEXT.slice(1)}+@127.0.0.1:4820/s`, 'others than base64url'],
-    [`nm://${KEY_TEXT}@127.0.0.1/s`, '"127.0.0.1" is no HOST:PORT'],
+    [`nm://${KEY_TEXT}@127.0.0.1/s`, 'host 1 behind the @ is no HOST:PORT'],
     [`nm://${KEY_TEXT}@127.0.0.1:0/s`, 'port from 1 to 65535'],
     [`nm://${KEY_TEXT}@127.0.0.1:65536/s`, 'port from 1 to 65535'],
-    [`nm://${KEY_TEXT}@127.0.0.1:1,/s`, '"" is no HOST:PORT'],
+    [`nm://${KEY_TEXT}@127.0.0.1:1,/s`, 'host 2 behind the @ is no HOST:PORT'],
     [`nm://${KEY_TEXT}@${'a:1,'.repeat(8)}a:1/s`, 'names 9 hosts'],
     [`nm://${KEY_TEXT}@127.0.0.1:1/s p`, 'the swissnum is not'],
     [`nm://${KEY_TEXT}@127.0.0.1:1/s/t`, 'missing'],
   ])('%j is none: %s', (text, why) => {
     expect(() => parseAddress(text)).toThrow(expect.objectContaining({ code: 'BAD_ARGUMENT' }));
     expect(() => parseAddress(text)).toThrow(why);
+  });
+
+  test('whose parts stand in the wrong places shows none of them in its error', () => {
+    for (const text of [
+      `nm://${KEY_TEXT}@open-sesame/10.0.0.1:4820`,
+      `nm://${KEY_TEXT}@open-sesame:/10.0.0.1:4820`,
+      `nm://${KEY_TEXT}@10.0.0.1:4820,open-sesame`,
+      `nm://${KEY_TEXT}@${KEY_TEXT}@10.0.0.1:4820/open-sesame`,
+      `nm://${KEY_TEXT}:4820/open-sesame`,
+      `nm://10.0.0.1:4820@${KEY_TEXT}:4820/open-sesame`,
+    ]) {
+      const error = (() => {
+        try {
+          parseAddress(text);
+        } catch (thrown) {
+          return inspect(thrown, { depth: 5 });
+        }
+        return expect.fail(text);
+      })();
+      expect(error).not.toContain('open-sesame');
+      expect(error).not.toContain(KEY_TEXT);
+    }
   });
 
   test('is printed without key and swissnum, also when it is malformed', () => {
