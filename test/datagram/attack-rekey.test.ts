@@ -1,18 +1,19 @@
 // Large messages while keys wear out: a session hands over to its successor in the middle of what is under way.
 
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { SimPair } from './sim-pair.ts';
 
 const MIB = 1024 * 1024;
 const LIMITS = [
-  ['after packets', { rekeyAfterPackets: 300 }],
-  ['after time', { rekeyAfterMs: 200, sessionRefusedAfterMs: 1000 }],
-  ['after time, with no time to spare', { rekeyAfterMs: 200, sessionRefusedAfterMs: 300 }],
+  ['after packets', 0, { rekeyAfterPackets: 100 }],
+  ['after time', 0.02, { rekeyAfterMs: 80, sessionRefusedAfterMs: 1000 }],
+  ['after time, with no time to spare', 0, { rekeyAfterMs: 80, sessionRefusedAfterMs: 180 }],
 ] as const;
 
 // P-107
-describe.each(LIMITS)('rekey %s in the middle of large messages', (_name, config) => {
-  test.each([0, 0.02])('with %d of the datagrams lost: each arrives whole and runs once', async (loss) => {
+test.each(LIMITS)(
+  'rekey %s, %d of the datagrams lost: large messages arrive whole, and run once',
+  async (_when, loss, config) => {
     const pair = new SimPair({
       config,
       link: { latencyMs: 20, bandwidthBytesPerMs: 2500, queueBytes: 200_000, lossProbability: loss },
@@ -26,13 +27,11 @@ describe.each(LIMITS)('rekey %s in the middle of large messages', (_name, config
       runs++;
       return new Uint8Array(body as number).fill(3);
     });
-    expect(await pair.run(pair.peer.call('put', new Uint8Array(3 * MIB), { deadline: 60_000 }))).toBe(
-      3 * MIB,
-    );
-    const got = await pair.run(pair.peer.call('get', 3 * MIB, { deadline: 60_000 }));
-    expect((got as Uint8Array).length).toBe(3 * MIB);
+    expect(await pair.run(pair.peer.call('put', new Uint8Array(MIB), { deadline: 60_000 }))).toBe(MIB);
+    const got = await pair.run(pair.peer.call('get', MIB, { deadline: 60_000 }));
+    expect((got as Uint8Array).length).toBe(MIB);
     expect(runs).toBe(2);
     expect(pair.client.stats).toMatchObject({ callsFailed: 0, peersSilent: 0 });
-    expect(pair.client.stats.sessionsEstablished).toBeGreaterThan(5);
-  });
-});
+    expect(pair.client.stats.sessionsEstablished).toBeGreaterThan(3);
+  },
+);
