@@ -39,6 +39,52 @@ const ATTEMPT_BACKOFF = 1.5;
 /** A cookie may be good for no longer than this; one that is not leads to another (WireGuard, 5.4.7). */
 const COOKIE_LIFE_MS = 120_000;
 
+export type HandshakeState =
+  /** None is under way. */
+  | 'idle'
+  /** A first datagram is to be sent. */
+  | 'wanted'
+  /** It was sent, and its answer may yet come in time. */
+  | 'waiting'
+  /** It did not, and nobody asks again; an answer still counts. */
+  | 'late';
+
+export type HandshakeEvent =
+  | 'want'
+  | 'ask-silent'
+  | 'sent'
+  | 'timeout-with-calls'
+  | 'timeout-without-calls'
+  | 'cookie-or-clock'
+  | 'address-refused'
+  | 'wake'
+  | 'end';
+
+/** What each event does in each state; what is not listed changes nothing. */
+export const HANDSHAKE_TRANSITIONS: Readonly<
+  Record<HandshakeState, Readonly<Partial<Record<HandshakeEvent, HandshakeState>>>>
+> = {
+  idle: { want: 'wanted', 'ask-silent': 'wanted', 'address-refused': 'wanted', wake: 'wanted' },
+  wanted: { sent: 'waiting', end: 'idle' },
+  waiting: {
+    'ask-silent': 'wanted',
+    'timeout-with-calls': 'wanted',
+    'timeout-without-calls': 'late',
+    'cookie-or-clock': 'wanted',
+    'address-refused': 'wanted',
+    wake: 'wanted',
+    end: 'idle',
+  },
+  late: {
+    want: 'wanted',
+    'ask-silent': 'wanted',
+    'cookie-or-clock': 'wanted',
+    'address-refused': 'wanted',
+    wake: 'wanted',
+    end: 'idle',
+  },
+};
+
 /** The handshakes of one peer. */
 export class Handshakes {
   /** Timeouts in a row without any sign of life. */
@@ -81,6 +127,13 @@ export class Handshakes {
     );
   }
 
+  /** The table of these is {@link HANDSHAKE_TRANSITIONS}; a test leads each event into each of them. */
+  get state(): HandshakeState {
+    if (this.#wanted > 0) return 'wanted';
+    if (this.#timeoutAtMs !== Number.POSITIVE_INFINITY) return 'waiting';
+    return this.#attempts.length > 0 ? 'late' : 'idle';
+  }
+
   /** When {@link onTimer} has something to do. */
   get timerAtMs(): number {
     return this.#timeoutAtMs;
@@ -101,11 +154,11 @@ export class Handshakes {
 
   /** Without a session, what is to be sent asks for one. */
   wantForOutbox(nowMs: number): void {
-    if (this.#wanted > 0 || this.#timeoutAtMs !== Number.POSITIVE_INFINITY) return;
+    const { state } = this;
+    if (state === 'wanted' || state === 'waiting') return;
     // Attempts may be left over from calls that were cancelled; who calls now needs a new one. What is left to
     // be said to a peer without calls is worth one only.
-    if (this.#outbox.hasMessages || (this.#outbox.hasControl && this.#attempts.length === 0))
-      this.want(nowMs);
+    if (this.#outbox.hasMessages || (this.#outbox.hasControl && state === 'idle')) this.want(nowMs);
   }
 
   /** The next first datagram. `peerEpoch`: the peer's incarnation, 0 when not known. */

@@ -37,6 +37,15 @@ describe('spec/protocol.md', () => {
   });
 });
 
+test('other documents of spec/ number no requirements, and cite those that there are', () => {
+  for (const path of readdirSync(new URL('spec/', ROOT), { recursive: true, encoding: 'utf8' })) {
+    if (!path.endsWith('.md') || path === 'protocol.md') continue;
+    const text = readFileSync(new URL(`spec/${path}`, ROOT), 'utf8');
+    expect([path, ...text.matchAll(/^- \*\*[A-Z]+-\d+\*\*/gm)]).toEqual([path]);
+    expect([path, ...[...text.matchAll(CITATION)].filter(([id]) => !ids.has(id))]).toEqual([path]);
+  }
+});
+
 describe('requirements', () => {
   test('are cited in code, or excused', () => {
     expect([...ids].filter((id) => !inCode.has(id) && !gaps.has(id))).toEqual([]);

@@ -2,6 +2,7 @@
 // protocol-tables.test.ts fails while they are stale.
 
 import { CLIENT_CALL_TRANSITIONS } from '../../src/protocol/client-call.ts';
+import { HANDSHAKE_TRANSITIONS } from '../../src/protocol/handshakes.ts';
 import { HEALTH_TRANSITIONS } from '../../src/protocol/health.ts';
 import { PATH_MTU_TRANSITIONS } from '../../src/protocol/path-mtu.ts';
 import { SERVER_CALL_TRANSITIONS } from '../../src/protocol/server-call.ts';
@@ -13,6 +14,7 @@ export type Transitions = Readonly<Record<string, Readonly<Partial<Record<string
 export const STATE_MACHINES: Readonly<Record<string, Transitions>> = {
   'client-call': CLIENT_CALL_TRANSITIONS,
   'server-call': SERVER_CALL_TRANSITIONS,
+  handshakes: HANDSHAKE_TRANSITIONS,
   'path-mtu': PATH_MTU_TRANSITIONS,
   health: HEALTH_TRANSITIONS,
 };
