@@ -26,6 +26,8 @@ export interface Attempt {
   readonly items: readonly SentItem[];
   /** Its items have been queued again because no answer came in time. */
   requeued: boolean;
+  /** It has been repeated at once because of what the server had told: once, however often that comes. */
+  repeated: boolean;
 }
 
 /** An attempt and what was answered to it. */
@@ -214,6 +216,7 @@ export class Handshakes {
       sizeBytes: bytes.length,
       items: packet.items,
       requeued: false,
+      repeated: false,
     };
     this.#attempts.push(attempt);
     while (this.#attempts.length > MAX_ATTEMPTS) this.#drop(this.#attempts.shift()!);
@@ -273,6 +276,8 @@ export class Handshakes {
 
   /** At once, with what has been learnt. */
   #repeat(attempt: Attempt): void {
+    if (attempt.repeated) return;
+    attempt.repeated = true;
     requeue(attempt);
     this.#wanted = 1;
     this.#addressIndex = Math.max(0, this.#callee.addresses.indexOf(attempt.to));

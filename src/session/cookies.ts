@@ -72,12 +72,17 @@ export function writeMac2(datagram: Uint8Array, at: number, cookie: Uint8Array):
   crypto_generichash(datagram.subarray(at, at + MAC_BYTES), datagram.subarray(0, at), cookie);
 }
 
+/** What cookies of a time are made with. */
+interface CookieSecret {
+  readonly bytes: Uint8Array;
+  readonly fromMs: number;
+}
+
 /** The cookies that a server gives to addresses; it remembers none of them. */
 export class Cookies {
   readonly #random: Random;
-  #secret: Uint8Array | undefined;
-  #secretBefore: Uint8Array | undefined;
-  #secretAtMs = Number.NEGATIVE_INFINITY;
+  #secret: CookieSecret | undefined;
+  #secretBefore: CookieSecret | undefined;
 
   constructor(random: Random) {
     this.#random = random;
@@ -95,18 +100,18 @@ export class Cookies {
 
   /** Whether mac2 at `at` was made with a cookie of this address. */
   haveMadeMac2(datagram: Uint8Array, at: number, address: InitSource, nowMs: number): boolean {
-    const secrets = [this.#secretNow(nowMs), this.#secretBefore];
-    return secrets.some((secret) => secret !== undefined && hasMac(datagram, at, cookieOf(secret, address)));
+    if (hasMac(datagram, at, cookieOf(this.#secretNow(nowMs), address))) return true;
+    const before = this.#secretBefore;
+    if (before === undefined || nowMs - before.fromMs >= 2 * COOKIE_SECRET_MS) return false;
+    return hasMac(datagram, at, cookieOf(before.bytes, address));
   }
 
   #secretNow(nowMs: number): Uint8Array {
-    const ageMs = nowMs - this.#secretAtMs;
-    if (this.#secret === undefined || ageMs >= COOKIE_SECRET_MS) {
-      this.#secretBefore = ageMs < 2 * COOKIE_SECRET_MS ? this.#secret : undefined;
-      this.#secret = this.#random.bytes(32);
-      this.#secretAtMs = nowMs;
+    if (this.#secret === undefined || nowMs - this.#secret.fromMs >= COOKIE_SECRET_MS) {
+      this.#secretBefore = this.#secret;
+      this.#secret = { bytes: this.#random.bytes(32), fromMs: nowMs };
     }
-    return this.#secret;
+    return this.#secret.bytes;
   }
 }
 

@@ -280,6 +280,21 @@ describe('attack: flood of spoofed INITs', () => {
     expect([0, 119_000, 121_000, 241_000].map(at)).toEqual(['accepted', 'accepted', 'accepted', 'cookie']);
   });
 
+  test('nor is it good for longer when nobody came for a while', () => {
+    const pair = new Handshake({
+      limits: { easyPerSecond: 0, perNetworkPerSecond: 1000, perNetworkBurst: 1000 },
+    });
+    const { initiation, init } = pair.init();
+    const asked = pair.accept(init);
+    if (asked.kind !== 'cookie') return expect.fail(asked.kind);
+    const cookie = initiation.openCookie(asked.datagram);
+    const at = (laterMs: number): string => {
+      pair.clientUnixMs = 1_700_000_000_500 + laterMs;
+      return pair.accept(pair.init(SWISSNUM, { cookie }).init, NOW_MS + laterMs).kind;
+    };
+    expect([0, 239_000, 241_000, 350_000].map(at)).toEqual(['accepted', 'accepted', 'cookie', 'cookie']);
+  });
+
   test('who has proved an address gets no more than its network’s share, and takes nothing from others', () => {
     const pair = new Handshake({ limits: { easyPerSecond: 0 } });
     const first = pair.accept(pair.init().init);
