@@ -12,6 +12,7 @@ const SUITES: Readonly<Record<string, string>> = {
   'huge-file': 'a file beyond 4 GiB (shares of version 2), up, down in ranges, and verified',
   'large-file': 'a file larger than memory, up and down',
   latency: 'calls at a steady rate while datagrams are lost: simulated, or (bench:net, root) on a link',
+  loopback: 'messages of 10 MB over loopback, sealed, up and down',
   memory: 'what a known peer, a session and an outstanding call cost',
   observability: 'what it costs to be observed',
   publish: 'draw what is in bench/results, and put its tables into the README',
