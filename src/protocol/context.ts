@@ -42,8 +42,10 @@ export interface EndpointContext extends LinkContext {
   readonly sessions: SessionTable;
   /** Until then nothing that the network does speaks against anybody: the machine has just woken. */
   readonly waking: { graceUntilMs: number };
-  /** A fresh 53-bit random number, not 0: session ids, epochs, challenges. */
+  /** A fresh 53-bit random number, not 0: epochs, challenges. */
   freshId(): number;
+  /** The id of a session that is to be: not in use. */
+  freshSessionId(): number;
   emit(event: EndpointEvent): void;
   /** The peer may have something to send, or its timer may have changed. */
   touch(peer: Pollable): void;

@@ -14,13 +14,7 @@ import { ResponseTimes } from '../base/response-times.ts';
 import { RetryBudget } from '../base/retry-budget.ts';
 import { SelfDoubt } from '../base/self-doubt.ts';
 import type { Protection } from '../session/protection.ts';
-import {
-  DATA_HEADER_BYTES,
-  NO_SESSION_BYTES,
-  noSessionDatagram,
-  readHeader,
-  versionDatagram,
-} from '../wire/datagram.ts';
+import { NO_SESSION_BYTES, noSessionDatagram, readHeader, versionDatagram } from '../wire/datagram.ts';
 import { STATUS } from '../wire/frame.ts';
 import { type ErrorBody, encodeErrorBody, encodeRequest } from '../wire/message.ts';
 import { CalledPeers } from './called-peers.ts';
@@ -117,8 +111,15 @@ export class Endpoint {
         const bytes = random.bytes(7);
         let id = bytes[0]! & 0x1f;
         for (let i = 1; i < 7; i++) id = id * 256 + bytes[i]!;
+        if (id !== 0) return id;
+      }
+    };
+    const freshSessionId = (): number => {
+      for (;;) {
+        const [high, middle, low] = random.bytes(3) as unknown as [number, number, number];
+        const id = options.protection.sessionId((high & 0x1f) * 65_536 + middle * 256 + low);
         // P-4
-        if (id !== 0 && !this.#sessions.has(id)) return id;
+        if (!this.#sessions.has(id)) return id;
       }
     };
     this.#context = {
@@ -139,6 +140,7 @@ export class Endpoint {
       kept: new KeptAnswers(this.config.maxKeptResponseBytes),
       load: { calls: 0 },
       freshId,
+      freshSessionId,
       emit: (event) => this.#emit(event),
       touch: (peer) => {
         if (peer.dirty) return;
@@ -186,10 +188,9 @@ export class Endpoint {
         this.#onNoSession(header.to, header.token, datagram, from, nowMs);
         return;
       case 'unknown-version':
-        // No larger than the question, and only to what could be a first datagram.
         this.#drop(datagram, from);
         // P-3
-        if (datagram.length >= DATA_HEADER_BYTES) this.#answerStateless(versionDatagram(), from);
+        if (this.#options.protection.isMeantForUs(datagram)) this.#answerStateless(versionDatagram(), from);
         return;
       case 'version':
       case 'malformed':
@@ -214,7 +215,7 @@ export class Endpoint {
     if (owner === undefined) {
       this.#drop(datagram, from);
       // P-7
-      if (datagram.length > NO_SESSION_BYTES) {
+      if (datagram.length > NO_SESSION_BYTES && this.#options.protection.mayHaveIssued(to)) {
         this.#answerStateless(noSessionDatagram(to, this.#options.protection.resetToken(to)), from);
       }
       return;

@@ -23,7 +23,7 @@ export function onInit(
 ): Entry {
   // The network has doubled it: the session exists, and a second one of the same id could not be told apart.
   if (context.sessions.byRemoteId(remoteSession) !== undefined) return 'dropped';
-  const localSession = context.freshId();
+  const localSession = context.freshSessionId();
   const admission = context.protection.accept(datagram, remoteSession, localSession, from, nowMs);
   switch (admission.kind) {
     case 'dropped':

@@ -172,7 +172,7 @@ export class Handshakes {
 
   #sendInit(peerEpoch: number, nowMs: number): Transmit {
     const { slab, protection, config, sessions } = this.#context;
-    const localSession = this.#context.freshId();
+    const localSession = this.#context.freshSessionId();
     const to = this.#nextAddress();
     const cookie = this.#cookieAt(nowMs);
     const clockAheadMs = this.#clockAheadMs;

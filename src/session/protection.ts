@@ -101,6 +101,12 @@ export interface Protection {
   ): Admission;
   /** Whether a client may still call, by its {@link Acceptance.initiator}. */
   allows(initiator: string): boolean;
+  /** A session id, 1 to 2^53 - 1, made of a random integer below 2^21: one that {@link mayHaveIssued} knows again. */
+  sessionId(random: number): number;
+  /** False: an id that no incarnation of this endpoint has made; whoever names it has guessed. */
+  mayHaveIssued(id: number): boolean;
+  /** Whether a datagram of another version comes from somebody who knows whom it is sent to. */
+  isMeantForUs(datagram: Uint8Array): boolean;
   /** What proves to the holder of session `id` that this endpoint, and no passer-by, has forgotten it. */
   resetToken(id: number): Uint8Array;
 }

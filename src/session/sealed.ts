@@ -91,6 +91,9 @@ const RESP_TRAILER_BYTES: number = TAG_BYTES + MAC_BYTES;
 /** Handshakes of two horizons, as many as a loaded machine can answer. */
 const MAX_STRIKES = 65_536;
 
+/** The lower 32 bits of a session id follow from the upper 21. */
+const SESSION_CHECK_RANGE: number = 2 ** 32;
+
 const DROPPED: Admission = { kind: 'dropped' };
 
 class SealedProtection implements Protection {
@@ -98,6 +101,7 @@ class SealedProtection implements Protection {
   readonly #ownMacs: PublicMacs;
   readonly #capability: Uint8Array;
   readonly #resetKey: Uint8Array;
+  readonly #sessionKey: Uint8Array;
   readonly #cookies: Cookies;
   readonly #load: HandshakeLoad;
   readonly #strikes = new StrikeRegister(MAX_STRIKES);
@@ -113,6 +117,7 @@ class SealedProtection implements Protection {
     this.#ownMacs = new PublicMacs(identity.publicKey);
     this.#capability = capabilityOf(identity.publicKey, swissnum);
     this.#resetKey = identity.deriveSecret('reset', 32);
+    this.#sessionKey = identity.deriveSecret('session ids', 32);
     this.#cookies = new Cookies(random);
     this.#load = new HandshakeLoad({ ...DEFAULT_HANDSHAKE_LIMITS, ...limits }, random);
   }
@@ -185,6 +190,27 @@ class SealedProtection implements Protection {
 
   allows(initiator: string): boolean {
     return this.#options.allows?.(initiator) ?? true;
+  }
+
+  // P-4
+  sessionId(random: number): number {
+    const made = new Uint8Array(8);
+    writeUint64(made, 0, random);
+    const mac = new Uint8Array(MAC_BYTES);
+    crypto_generichash(mac, made, this.#sessionKey);
+    // Never 0, so that a random number of 0 makes an id, too.
+    const check = new DataView(mac.buffer).getUint32(0) || 1;
+    return random * SESSION_CHECK_RANGE + check;
+  }
+
+  mayHaveIssued(id: number): boolean {
+    return this.sessionId(Math.floor(id / SESSION_CHECK_RANGE)) === id;
+  }
+
+  // P-3: mac1 stands at the same place in the first datagram of every version.
+  isMeantForUs(datagram: Uint8Array): boolean {
+    const mac1At = datagram.length - MACS_BYTES;
+    return datagram.length >= MIN_DATAGRAM_BYTES && this.#ownMacs.hasMac1(datagram, mac1At);
   }
 
   resetToken(id: number): Uint8Array {

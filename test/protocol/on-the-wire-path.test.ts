@@ -343,7 +343,7 @@ describe('loss', () => {
     const wire = new TwoEndpoints().warmUp();
     wire.lose = () => true;
     wire.call('safe');
-    wire.run(580);
+    wire.run(660);
     const times = [...new Set(wire.sentBy('client', 'data').map(({ atMs }) => atMs))];
     for (const { frames } of wire.sentBy('client', 'data')) expect(frames.length).toBeGreaterThan(0);
     expect(wire.framesOf('client', 'request-start').length).toBeGreaterThan(2);

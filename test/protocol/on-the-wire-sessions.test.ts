@@ -236,26 +236,31 @@ describe('what is not a first datagram', () => {
   });
 
   // P-3
-  test('a datagram of another version is answered with the versions spoken, if it is as long as that', () => {
+  test('a datagram of another version is answered with the versions spoken, if it is as long as a first one', () => {
     const wire = new TwoEndpoints();
-    wire.forge(Uint8Array.of(0x21, ...new Uint8Array(16)), STRANGER);
-    wire.forge(Uint8Array.of(0x21, ...new Uint8Array(15)), STRANGER);
+    wire.forge(Uint8Array.of(0x21, ...new Uint8Array(1199)), STRANGER);
+    wire.forge(Uint8Array.of(0x21, ...new Uint8Array(1198)), STRANGER);
     // VERSION of another version, and our own.
-    wire.forge(Uint8Array.of(0x20, ...new Uint8Array(16)), STRANGER);
-    wire.forge(Uint8Array.of(0x10, ...new Uint8Array(16)), STRANGER);
+    wire.forge(Uint8Array.of(0x20, ...new Uint8Array(1199)), STRANGER);
+    wire.forge(Uint8Array.of(0x10, ...new Uint8Array(1199)), STRANGER);
     expect(wire.sent.map(({ bytes }) => [...bytes])).toEqual([[0x10, 1]]);
     expect(wire.sent[0]?.to).toEqual(STRANGER);
   });
 });
 
+/** An id as the plain protection makes them. */
+const FORGOTTEN = 99 * 2 ** 32 + 1;
+
 describe('a session that one side has forgotten', () => {
   // P-7
   test('DATA to an unknown session is answered with NOSESS, and NOSESS is not', () => {
     const wire = new TwoEndpoints();
+    wire.forge(dataDatagram(FORGOTTEN, 0, [PING]), STRANGER);
+    expect(wire.sent.map(({ header }) => header)).toMatchObject([{ kind: 'no-session', to: FORGOTTEN }]);
+    // An id that nobody here has made: somebody guesses.
     wire.forge(dataDatagram(99, 0, [PING]), STRANGER);
-    expect(wire.sent.map(({ header }) => header)).toMatchObject([{ kind: 'no-session', to: 99 }]);
     // As long as NOSESS itself: nothing that could go on for ever.
-    wire.forge(dataDatagram(99, 0, []).subarray(0, NO_SESSION_BYTES), STRANGER);
+    wire.forge(dataDatagram(FORGOTTEN, 0, []).subarray(0, NO_SESSION_BYTES), STRANGER);
     wire.forge(wire.sent[0]!.bytes, STRANGER);
     expect(wire.sent).toHaveLength(1);
   });
@@ -267,7 +272,7 @@ describe('a session that one side has forgotten', () => {
       protection: plainProtection(),
       datagramCeilingBytes: () => 1200,
     });
-    for (let i = 1; i <= 500; i++) server.receive(dataDatagram(i, 0, [PING]), STRANGER, 0);
+    for (let i = 1; i <= 500; i++) server.receive(dataDatagram(i * 2 ** 32 + 1, 0, [PING]), STRANGER, 0);
     let answers = 0;
     while (server.pollTransmit(0) !== undefined) answers++;
     expect(answers).toBe(64);

@@ -56,6 +56,9 @@ export function plainProtection(): Protection {
             },
           },
     allows: () => true,
+    sessionId: (random) => random * 2 ** 32 + 1,
+    mayHaveIssued: (id) => id % 2 ** 32 === 1,
+    isMeantForUs: (datagram) => datagram.length >= MIN_DATAGRAM_BYTES,
     resetToken,
   };
 }
