@@ -37,6 +37,7 @@ function handshakes(): { one: Handshakes; sessions: SessionTable; sent: number[]
     protection,
     sessions,
     freshId: () => ++id,
+    freshSessionId: () => ++id,
     touch: () => {},
   };
   const callee = { ...calleeAt(SERVER), addresses: [SERVER, ELSEWHERE] as const };
