@@ -65,8 +65,8 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'src/protocol/endpoint.ts',
-        find: 'if (id !== 0 && !this.#sessions.has(id)) return id;',
-        replace: 'return 1 + (id % 16);',
+        find: 'const id = options.protection.sessionId((high & 0x1f) * 65_536 + middle * 256 + low);\n        // P-4\n        if (!this.#sessions.has(id)) return id;',
+        replace: 'return options.protection.sessionId((high + middle + low) % 16);',
       },
     ],
     foundBy: 'settles',
@@ -79,8 +79,8 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'src/protocol/handshakes.ts',
-        find: 'if (this.#outbox.hasMessages || (this.#outbox.hasControl && this.#attempts.length === 0))',
-        replace: 'if (this.#attempts.length === 0)',
+        find: "if (this.#outbox.hasMessages || (this.#outbox.hasControl && state === 'idle'))",
+        replace: "if (state === 'idle')",
       },
     ],
     foundBy: 'settles',
