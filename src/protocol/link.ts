@@ -28,13 +28,13 @@ const UNWINDOWED_PACKETS = 64;
 /** Doublings of the probe timeout at most. */
 const MAX_BACKOFF_DOUBLINGS = 10;
 
-/** The first packet of a responder carries the handshake's answer instead of a DATA header. */
+/** A responder's first packet carries the handshake's answer, and waits until `smallestBytes` may be sent. */
 export interface FirstPacket {
   /** Where the handshake came from, and its answer goes, wherever the path leads now. */
   readonly to: PathAddress;
   readonly acceptance: Acceptance;
   writeHello(target: Uint8Array, at: number): number;
-  readonly helloBytesMax: number;
+  readonly smallestBytes: number;
 }
 
 /** A datagram to send. */
@@ -245,7 +245,7 @@ export class Link {
   /** When {@link onTimer} wants to be called, as of the last {@link poll}. */
   timerAtMs(): number {
     // Before an unproven address has sent more, nothing may leave and nothing runs out.
-    if (this.#closed || !this.path.maySend) return Number.POSITIVE_INFINITY;
+    if (this.#closed || !this.path.maySend(this.#first?.smallestBytes)) return Number.POSITIVE_INFINITY;
     return Math.min(this.received.ackDueAtMs, this.sent.lossAtMs, this.#probeAtMs, this.#pacedAtMs);
   }
 
@@ -309,7 +309,7 @@ export class Link {
   #armProbe(nowMs: number): void {
     // RFC 9002, 6.2.1: not while a packet waits for its time threshold, which says more.
     const { ackElicitingInFlight, lossAtMs } = this.sent;
-    if (ackElicitingInFlight === 0 || lossAtMs !== Number.POSITIVE_INFINITY || !this.path.maySend) {
+    if (ackElicitingInFlight === 0 || lossAtMs !== Number.POSITIVE_INFINITY || !this.path.maySend()) {
       this.#probeAtMs = Number.POSITIVE_INFINITY;
     } else {
       this.#probeAtMs = Math.max(nowMs, this.sent.lastAckElicitingAtMs + this.#probeDelayMs());
@@ -318,7 +318,7 @@ export class Link {
 
   /** The next datagram that may leave now, if any. Call until it gives none. */
   poll(nowMs: number): Transmit | undefined {
-    if (this.#closed || !this.path.maySend) return undefined;
+    if (this.#closed || !this.path.maySend(this.#first?.smallestBytes)) return undefined;
     if (this.#smallProbeWanted && this.#probesAllowed > 0) {
       this.#smallProbeWanted = false;
       this.#pingWanted = true;
@@ -341,8 +341,9 @@ export class Link {
   /** The answer to the handshake alone, of a session that is not (yet) the one in use. */
   pollHandshake(nowMs: number): Transmit | undefined {
     if (this.#closed || this.#first === undefined) return undefined;
+    const { to, smallestBytes } = this.#first;
     // An answer to another address than the path's is well below three times the first datagram (P-80).
-    if (sameAddress(this.#first.to, this.path.address) && !this.path.maySend) return undefined;
+    if (sameAddress(to, this.path.address) && !this.path.maySend(smallestBytes)) return undefined;
     return this.#build(0, false, nowMs);
   }
 

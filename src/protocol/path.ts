@@ -101,9 +101,9 @@ export class Path {
     this.#sendAllowance -= sizeBytes;
   }
 
-  /** False while not even a small packet may go to an address that has not proved itself. */
-  get maySend(): boolean {
-    return this.#sendAllowance >= SMALLEST_PACKET_BYTES;
+  /** False while a packet of so many bytes must not go to an address that has not proved itself. */
+  maySend(sizeBytes: number = SMALLEST_PACKET_BYTES): boolean {
+    return this.#sendAllowance >= sizeBytes;
   }
 
   get sendAllowanceBytes(): number {

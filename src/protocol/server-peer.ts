@@ -93,7 +93,7 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     const link = new Link(context, session, this.path, this.#outbox, {
       acceptance,
       to: from,
-      helloBytesMax: HELLO_BYTES_MAX,
+      smallestBytes: acceptance.headerBytes + HELLO_BYTES_MAX + acceptance.trailerBytes,
       writeHello: (target, at) =>
         writeHello(target, at, {
           epoch: this.incarnation,

@@ -59,7 +59,7 @@ export function initiateNoise(
   ephemeralSecret: Uint8Array,
   payload: Uint8Array,
 ): NoiseInitiation {
-  const state = new NoiseState('IK', true, keyPairOf(identity.revealSecretKey()));
+  const state = new NoiseState('IK', true, ownKeyPair(identity));
   state.initialise(prologue, responderKey);
   state.e = keyPairOf(ephemeralSecret);
   const message = state.send(payload);
@@ -81,7 +81,7 @@ export function respondNoise(
   prologue: Uint8Array,
   message: Uint8Array,
 ): NoiseResponse | undefined {
-  const state = new NoiseState('IK', false, keyPairOf(identity.revealSecretKey()));
+  const state = new NoiseState('IK', false, ownKeyPair(identity));
   try {
     state.initialise(prologue);
     const payload = state.recv(Buffer.from(message));
@@ -97,6 +97,11 @@ export function respondNoise(
   } catch {
     return undefined;
   }
+}
+
+/** Without the multiplication that making a pair costs. */
+function ownKeyPair(identity: Identity): NoiseKeyPair {
+  return { publicKey: Buffer.from(identity.publicKey), secretKey: Buffer.from(identity.revealSecretKey()) };
 }
 
 function keyPairOf(secretKey: Uint8Array): NoiseKeyPair {

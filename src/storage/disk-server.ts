@@ -79,7 +79,8 @@ const TAKEOVER_MS = 60 * 1000;
 /** Reads under way at a time: each opens a file and may hold 16 MiB. Node has 4 threads for files anyway. */
 const READS_MAX = 16;
 /** Finished uploads whose secrets are remembered, so that a repeated `close` succeeds. */
-const FINISHED_MAX = 10_000;
+/** As a size, since what a cache has as its `max` it takes the memory for when it begins. */
+const FINISHED = { maxSize: 10_000, sizeCalculation: () => 1 };
 
 /** {@link StorageServer} on this machine's disk. Dispose of it to stop it. */
 export class DiskStorageServer implements StorageServer, AsyncDisposable {
@@ -92,7 +93,7 @@ export class DiskStorageServer implements StorageServer, AsyncDisposable {
   readonly #expiry: LeaseExpiry | undefined;
   readonly #uploads = new Map<string, { readonly upload: Upload; idle: Timer; usedAtMs: number }>();
   /** Upload secret of what was finished lately, by share. */
-  readonly #finished = new LRUCache<string, Uint8Array>({ max: FINISHED_MAX });
+  readonly #finished = new LRUCache<string, Uint8Array>(FINISHED);
   readonly #reads = new TaskQueue(READS_MAX);
   readonly #running = new Set<Promise<unknown>>();
   #stopped = false;

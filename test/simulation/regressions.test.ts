@@ -1,11 +1,12 @@
 // What the simulator has found, as small as it got, each named after the seed that showed it.
 
 import { describe, expect, test } from 'vitest';
+import type { SocketAddress } from '../../src/datagram/datagram-socket.ts';
 import type { ProtocolConfig } from '../../src/protocol/config.ts';
 import { VirtualClock } from '../../src/sim/clock.ts';
 import { SimNetwork } from '../../src/sim/network.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
-import type { NetworkEvent } from '../../src/sim/trace.ts';
+import type { Datagram, NetworkEvent } from '../../src/sim/trace.ts';
 import { openSimTransport } from '../../src/sim/transport.ts';
 import { KIND } from '../../src/wire/datagram.ts';
 import { AmplificationWatch } from './amplification-watch.ts';
@@ -142,5 +143,43 @@ describe('seed 172', () => {
     expect(new Set(codes)).toEqual(new Set(['DEADLINE_EXCEEDED']));
     expect(again.stats.requestsRun).toBe(14);
     await clock.runUntil(Promise.all([client.close(), again.close(), server.close()]));
+  });
+});
+
+describe('seed 327', () => {
+  test('P-80: an answer to a handshake waits until its address may be sent as much', async () => {
+    const inits: Datagram[] = [];
+    let movedTo: SocketAddress | undefined;
+    let received = 0;
+    const { clock, network, client, peer, server } = setUp({}, ({ kind, datagram }) => {
+      const { bytes, from, to } = datagram;
+      if (kind === 'sent' && (bytes[0]! & 0x0f) === KIND.init) inits.push({ bytes: bytes.slice(), from, to });
+      if (kind === 'sent' && inits[0]?.from.port !== from.port && to.host === SERVER) movedTo = from;
+      if (kind === 'delivered' && movedTo !== undefined && to.host === SERVER) received++;
+    });
+    server.handle('hang', () => new Promise(() => {}), { early: 'safe' });
+    // The server does not know the first of its first datagrams.
+    network.blackhole(SERVER);
+    const controller = new AbortController();
+    const call = peer.call('hang', 1, { signal: controller.signal }).catch(() => 'cancelled');
+    clock.setTimer(100, () => network.unblackhole(SERVER));
+    await clock.run({ forMs: 3000 });
+    expect(inits.length).toBeGreaterThan(1);
+    network.rebind(CLIENT);
+    network.cut(CLIENT, SERVER);
+    controller.abort(new Error('never mind'));
+    await clock.run({ until: () => movedTo !== undefined, forMs: 1000 });
+    network.mend(CLIENT, SERVER);
+    network.pause(SERVER);
+    // First this, from where the client is now; then a small packet that moves the session in use there.
+    network.replay({ ...inits[0]!, from: movedTo! });
+    const before = network.counters.sent;
+    await clock.run({ until: () => network.counters.sent > before, forMs: 1000 });
+    await clock.run({ forMs: 6 });
+    network.resume(SERVER);
+    await clock.run({ forMs: 1 });
+    expect(received).toBe(2);
+    await expect(clock.runUntil(peer.call('echo', 2), 20_000)).resolves.toBe(2);
+    await clock.runUntil(Promise.all([call, client.close(), server.close()]));
   });
 });

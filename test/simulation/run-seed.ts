@@ -284,8 +284,9 @@ class SeedRun {
       this.findings.violated('quiet', `${more} datagrams are sent though nobody calls anybody`);
   }
 
-  /** What a round trip may seem to take, unless a server stood still. */
+  /** What a round trip may seem to take, unless a server stood still, or somebody held up what the network lost. */
   get #rttMsMax(): number {
+    if (this.#recorder !== undefined) return Number.POSITIVE_INFINITY;
     if (this.#servers.some(({ pauses }) => pauses > 0)) return Number.POSITIVE_INFINITY;
     const { latencyMs = 0, jitterMs = 0, reorderMs = 0, spikeMs = 0 } = this.#plan.link;
     const queuesMs = this.#plan.faults.includes('slow-uplink') ? QUEUES_MS_MAX : 0;
