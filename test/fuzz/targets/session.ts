@@ -6,7 +6,7 @@ import { PublicMacs } from '../../../src/session/cookies.ts';
 import { Identity } from '../../../src/session/identity.ts';
 import { remoteOf, sealedProtection } from '../../../src/session/sealed.ts';
 import { SealedKeys } from '../../../src/session/sealed-keys.ts';
-import { MIN_DATAGRAM_BYTES } from '../../../src/wire/datagram.ts';
+import { MIN_DATAGRAM_BYTES, RESET_TOKEN_BYTES } from '../../../src/wire/datagram.ts';
 import { assert, CountingRandom, type FuzzTarget } from '../target.ts';
 
 const random = new CountingRandom();
@@ -23,7 +23,7 @@ const MAC_BYTES = 16;
 
 const attempt = clientSide.initiate(7, remoteOf(server.publicKey, 's'), {});
 const init = attempt.seal(new Uint8Array(2000), MIN_DATAGRAM_BYTES - attempt.trailerBytes).slice();
-const keys = new SealedKeys(9, new Uint8Array(8), {
+const keys = new SealedKeys(9, new Uint8Array(RESET_TOKEN_BYTES), {
   send: new Uint8Array(32),
   receive: new Uint8Array(32),
 });
