@@ -6,7 +6,6 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cpus, release } from 'node:os';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { createEndpoint } from '../src/index.ts';
 import type { ProtocolConfig } from '../src/protocol/config.ts';
 import { type LinkEnd, type LossyLink, openLossyLink, whyNoLink } from './lossy-link.ts';
+import { thisMachine } from './machine.ts';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -89,7 +89,7 @@ async function compare(): Promise<void> {
   for (let round = 0; round < Number(options.rounds); round++) {
     figures.push(...(await (options.share ? shares() : solos())));
   }
-  const machine = { cpu: cpus()[0]?.model, cores: cpus().length, kernel: release(), node: process.version };
+  const machine = thisMachine();
   if (options.json) {
     console.log(
       JSON.stringify({ type: 'summary', version: 1, suite: 'bulk', options, machine, results: figures }),

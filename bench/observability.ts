@@ -4,7 +4,7 @@
 
 import diagnosticsChannel from 'node:diagnostics_channel';
 import { rm } from 'node:fs/promises';
-import { cpus, release, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DatagramSocket, SocketAddress } from '../src/datagram/datagram-socket.ts';
 import { DatagramTransport } from '../src/datagram/datagram-transport.ts';
@@ -14,6 +14,7 @@ import { openTraceFile } from '../src/trace/trace-file.ts';
 import { systemClock } from '../src/transport/system-clock.ts';
 import { systemRandom } from '../src/transport/system-random.ts';
 import type { Peer } from '../src/transport/transport.ts';
+import { thisMachine } from './machine.ts';
 
 const CALLS = 20_000;
 const AT_ONCE = 64;
@@ -133,10 +134,7 @@ const results = ways.map(({ name }, index) => {
 });
 const machine = {
   command: ['node --import tsx bench/observability.ts', ...process.argv.slice(2)].join(' '),
-  processor: cpus()[0]?.model.trim() ?? 'unknown',
-  cores: cpus().length,
-  system: `${process.platform} ${release()} ${process.arch}`,
-  node: process.version,
+  ...thisMachine(),
   rounds: ROUNDS,
   callsPerRound: CALLS,
 };

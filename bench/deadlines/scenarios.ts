@@ -43,6 +43,11 @@ function hangsAtLast(world: World): void {
   });
 }
 
+function putFarAway(world: World, server: number): void {
+  world.network.setLink(CLIENT, hostOf(server), { latencyMs: 100 });
+  world.network.setLink(hostOf(server), CLIENT, { latencyMs: 100 });
+}
+
 export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'uniformly-slow',
@@ -74,8 +79,7 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'A far peer among near ones',
     fault: 'the handler of a near one hangs',
     begin: (world) => {
-      world.network.setLink(CLIENT, hostOf(9), { latencyMs: 100 });
-      world.network.setLink(hostOf(9), CLIENT, { latencyMs: 100 });
+      putFarAway(world, 9);
       hangsAtLast(world);
     },
   },
@@ -84,8 +88,7 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'The same, and the far one hangs',
     fault: 'its handler hangs',
     begin: (world) => {
-      world.network.setLink(CLIENT, hostOf(0), { latencyMs: 100 });
-      world.network.setLink(hostOf(0), CLIENT, { latencyMs: 100 });
+      putFarAway(world, 0);
       hangsAtLast(world);
     },
   },

@@ -111,26 +111,9 @@ function notAnAddress(address: string, why: string): RpcError {
   return new RpcError('BAD_ARGUMENT', `${peer} is no peer address: ${why}; write ${FORM}`, { peer });
 }
 
-// ---- addresses without a key, until every transport is sealed
+// ---- what may be printed of an address
 
-/** Reads `nm://host:port` (a final `/` is allowed). @throws RpcError BAD_ARGUMENT saying what is wrong. */
-export function parsePeerAddress(address: string): HostAndPort {
-  const wrong = (why: string): RpcError =>
-    new RpcError('BAD_ARGUMENT', `"${address}" is no peer address: ${why}; write nm://HOST:PORT`, {
-      peer: address,
-    });
-  const match = /^nm:\/\/(?:\[([^\]]+)\]|([^:[\]/]+)):(\d{1,5})\/?$/.exec(address);
-  if (match === null) {
-    throw wrong(
-      address.startsWith('nm://') ? 'host or port is missing or malformed' : 'it does not begin with nm://',
-    );
-  }
-  const port = Number(match[3]);
-  if (port < 1 || port > 65535) throw wrong(`the port is ${port}, not 1 to 65535`);
-  return { host: (match[1] ?? match[2])!, port };
-}
-
-/** The reverse of {@link parsePeerAddress}. */
+/** `nm://host:port`: where a peer is, without the key and the swissnum that let one in. */
 export function formatPeerAddress(host: HostAndPort): string {
   return `nm://${formatSocketAddress(host)}`;
 }
