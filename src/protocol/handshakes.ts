@@ -38,8 +38,17 @@ const MAX_ATTEMPTS = 8;
 
 const ATTEMPT_BACKOFF = 1.5;
 
-/** A cookie may be good for no longer than this; one that is not leads to another (WireGuard, 5.4.7). */
+/** A cookie may be good for no longer than this (WireGuard, 5.4.7). */
 const COOKIE_LIFE_MS = 120_000;
+
+/** Proof, for one of the peer's addresses, that we receive at ours. */
+interface ReceivedCookie {
+  readonly bytes: Uint8Array;
+  readonly of: PathAddress;
+  readonly fromMs: number;
+  /** A first datagram has carried it. */
+  tried: boolean;
+}
 
 export type HandshakeState =
   /** None is under way. */
@@ -103,10 +112,12 @@ export class Handshakes {
   #wanted = 0;
   #timeoutAtMs = Number.POSITIVE_INFINITY;
   /** What the next attempts tell. */
-  #cookie: { readonly bytes: Uint8Array; readonly fromMs: number } | undefined;
+  #cookie: ReceivedCookie | undefined;
   #clockAheadMs: number | undefined;
-  /** Which of the addresses the next attempt goes to. */
+  /** Which of the addresses the last attempt went to. */
   #addressIndex = 0;
+  /** Where the next one goes: to who has asked for it. */
+  #askedBy: PathAddress | undefined;
 
   constructor(
     context: EndpointContext,
@@ -123,10 +134,7 @@ export class Handshakes {
     this.#outbox = outbox;
     // P-22
     this.epoch = epoch;
-    this.#addressIndex = Math.max(
-      0,
-      callee.addresses.findIndex((address) => sameAddress(address, path.address)),
-    );
+    this.#addressIndex = this.#indexOf(path.address);
   }
 
   /** The table of these is {@link HANDSHAKE_TRANSITIONS}; a test leads each event into each of them. */
@@ -174,7 +182,7 @@ export class Handshakes {
     const { slab, protection, config, sessions } = this.#context;
     const localSession = this.#context.freshSessionId();
     const to = this.#nextAddress();
-    const cookie = this.#cookieAt(nowMs);
+    const cookie = this.#cookieFor(to, nowMs);
     const clockAheadMs = this.#clockAheadMs;
     const initiation = protection.initiate(localSession, this.#callee.remote, { cookie, clockAheadMs });
     const packet = new PacketBuilder(
@@ -228,15 +236,31 @@ export class Handshakes {
   /** The one that is known to work or, once it has not answered, each in turn. */
   #nextAddress(): PathAddress {
     const { addresses } = this.#callee;
+    const askedBy = this.#askedBy;
+    if (askedBy !== undefined) {
+      this.#askedBy = undefined;
+      this.#addressIndex = this.#indexOf(askedBy);
+      return askedBy;
+    }
     // P-105
     if (this.unanswered > 0) this.#addressIndex = (this.#addressIndex + 1) % addresses.length;
     else if (addresses.length === 1) return this.#path.address;
     return addresses[this.#addressIndex]!;
   }
 
-  #cookieAt(nowMs: number): Uint8Array | undefined {
-    if (this.#cookie !== undefined && nowMs - this.#cookie.fromMs > COOKIE_LIFE_MS) this.#cookie = undefined;
-    return this.#cookie?.bytes;
+  #indexOf(address: PathAddress): number {
+    return Math.max(
+      0,
+      this.#callee.addresses.findIndex((candidate) => sameAddress(candidate, address)),
+    );
+  }
+
+  #cookieFor(to: PathAddress, nowMs: number): Uint8Array | undefined {
+    const cookie = this.#cookie;
+    if (cookie === undefined || !sameAddress(cookie.of, to)) return undefined;
+    if (nowMs - cookie.fromMs > COOKIE_LIFE_MS) return undefined;
+    cookie.tried = true;
+    return cookie.bytes;
   }
 
   #timeoutMs(): number {
@@ -262,7 +286,7 @@ export class Handshakes {
     const attempt = this.#attempts.find((candidate) => candidate.localSession === localSession);
     const bytes = attempt?.initiation.openCookie(datagram);
     if (attempt === undefined || bytes === undefined) return false;
-    this.#cookie = { bytes, fromMs: nowMs };
+    this.#cookie = { bytes, of: attempt.to, fromMs: nowMs, tried: false };
     // Once: what asks for ever is told at the distances of all other repeats.
     if (!attempt.hadCookie) this.#repeat(attempt);
     return true;
@@ -280,7 +304,7 @@ export class Handshakes {
     attempt.repeated = true;
     requeue(attempt);
     this.#wanted = 1;
-    this.#addressIndex = Math.max(0, this.#callee.addresses.indexOf(attempt.to));
+    this.#askedBy = attempt.to;
     this.#timeoutAtMs = Number.POSITIVE_INFINITY;
     this.#context.touch(this.#peer);
   }
@@ -305,6 +329,8 @@ export class Handshakes {
     for (const attempt of this.#attempts) if (attempt !== answered) this.#drop(attempt);
     this.#attempts = [];
     this.#wanted = 0;
+    this.#askedBy = undefined;
+    this.#cookie = undefined;
     this.#timeoutAtMs = Number.POSITIVE_INFINITY;
   }
 
@@ -318,6 +344,8 @@ export class Handshakes {
     if (this.#timeoutAtMs > nowMs) return;
     this.unanswered++;
     this.#timeoutAtMs = Number.POSITIVE_INFINITY;
+    // P-126: a server that has restarted, or sees us at another address, says nothing to it.
+    if (this.#cookie?.tried === true) this.#cookie = undefined;
     for (const attempt of this.#attempts) requeue(attempt);
     if (hasCalls) this.want(nowMs);
   }

@@ -67,9 +67,17 @@ export class PublicMacs {
   }
 }
 
-/** Writes mac2, keyed by a cookie, of all that stands before `at`. */
-export function writeMac2(datagram: Uint8Array, at: number, cookie: Uint8Array): void {
-  crypto_generichash(datagram.subarray(at, at + MAC_BYTES), datagram.subarray(0, at), cookie);
+/** Writes mac2, keyed by a cookie, of all that stands before `at`; zeros without one. */
+export function writeMac2(datagram: Uint8Array, at: number, cookie: Uint8Array | undefined): void {
+  const mac2 = datagram.subarray(at, at + MAC_BYTES);
+  if (cookie === undefined) mac2.fill(0);
+  else crypto_generichash(mac2, datagram.subarray(0, at), cookie);
+}
+
+/** Whether mac2 is there, right or wrong. */
+export function hasMac2(datagram: Uint8Array, at: number): boolean {
+  for (let i = at; i < at + MAC_BYTES; i++) if (datagram[i] !== 0) return true;
+  return false;
 }
 
 /** What cookies of a time are made with. */

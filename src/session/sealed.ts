@@ -13,7 +13,7 @@ import {
   writeRespHeader,
 } from '../wire/datagram.ts';
 import { readUint64, writeUint64 } from '../wire/varint.ts';
-import { Cookies, MAC_BYTES, MACS_BYTES, PublicMacs, writeMac2 } from './cookies.ts';
+import { Cookies, hasMac2, MAC_BYTES, MACS_BYTES, PublicMacs, writeMac2 } from './cookies.ts';
 import { DEFAULT_HANDSHAKE_LIMITS, type HandshakeLimits, HandshakeLoad } from './handshake-load.ts';
 import { formatKey, type Identity } from './identity.ts';
 import {
@@ -144,10 +144,13 @@ class SealedProtection implements Protection {
     // P-5, P-100
     const mac1At = init.length - MACS_BYTES;
     if (init.length < MIN_DATAGRAM_BYTES || !this.#ownMacs.hasMac1(init, mac1At)) return DROPPED;
+    // P-126: mac1 does not cover mac2, so that a recording can be changed there by who does not know the key.
+    const mac2At = init.length - MAC_BYTES;
+    const hasCookie = hasMac2(init, mac2At);
+    if (hasCookie && !this.#cookies.haveMadeMac2(init, mac2At, from, nowMs)) return DROPPED;
     // P-101
     if (this.#load.isHigh(nowMs)) {
-      const mac2At = init.length - MAC_BYTES;
-      if (!this.#cookies.haveMadeMac2(init, mac2At, from, nowMs)) {
+      if (!hasCookie) {
         const mac1 = init.subarray(mac1At, mac2At);
         const cookie = this.#cookies.of(from, nowMs);
         return {
@@ -266,8 +269,7 @@ class SealedInitiation implements Initiation {
     const mac2At = mac1At + MAC_BYTES;
     const end = mac2At + MAC_BYTES;
     this.#remoteMacs.writeMac1(buffer, mac1At);
-    if (cookie === undefined) buffer.fill(0, mac2At, end);
-    else writeMac2(buffer, mac2At, cookie);
+    writeMac2(buffer, mac2At, cookie);
     this.#noise = noise;
     this.#mac1 = Uint8Array.from(buffer.subarray(mac1At, mac2At));
     return buffer.subarray(0, end);

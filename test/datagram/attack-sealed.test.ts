@@ -51,6 +51,33 @@ describe('attack: scan without the key', () => {
   });
 });
 
+// P-126
+describe('attack: scan with what was held back', () => {
+  test('no byte comes back for a first datagram that never arrived, whichever byte of it was changed', async () => {
+    const pair = new SimPair();
+    pair.server.handle('echo', (body) => body, { early: 'safe' });
+    const held: Uint8Array[] = [];
+    pair.network.cut(CLIENT_HOST, SERVER_HOST);
+    const call = pair.peer.call('echo', 1);
+    await pair.pass(100);
+    for (const { bytes, to } of pair.sent) if (to === SERVER_HOST) held.push(bytes);
+    expect(held.length).toBeGreaterThan(0);
+    const scanner = stranger(pair);
+    for (const bytes of held) {
+      for (let at = 0; at < bytes.length; at++) {
+        const changed = bytes.slice();
+        changed[at]! ^= 0x40;
+        scanner.send(changed);
+      }
+    }
+    await pair.pass(100);
+    expect(scanner.received).toEqual([]);
+    expect(pair.server.gauges).toMatchObject({ callingPeers: 0, sessions: 0, timers: 0 });
+    pair.network.mend(CLIENT_HOST, SERVER_HOST);
+    expect(await pair.run(call)).toBe(1);
+  });
+});
+
 describe('attack: replay of INIT', () => {
   test.each(['same boot', 'after restart', 'after eviction'] as const)(
     '%s: of each captured datagram, sent again at each later point, nothing runs twice',

@@ -195,3 +195,37 @@ describe('a peer that is not there', () => {
     await socket.close();
   });
 });
+
+// P-126
+describe('attack: scan with what was held back', () => {
+  it('over real sockets draws no byte', async () => {
+    const server = await endpoint({ host: '127.0.0.1' });
+    server.handle('echo', (body) => body, { early: 'safe' });
+    const scanner = createSocket('udp4');
+    const received: Uint8Array[] = [];
+    const held = new Promise<Uint8Array>((resolve) => {
+      scanner.once('message', (bytes) => {
+        scanner.on('message', (answer) => received.push(answer));
+        resolve(bytes);
+      });
+    });
+    await new Promise<void>((resolve) => scanner.bind(0, '127.0.0.1', resolve));
+    const client = await endpoint({ host: '127.0.0.1' });
+    const elsewhere = movedTo(server.address, { host: '127.0.0.1', port: scanner.address().port });
+    client
+      .peer(elsewhere)
+      .call('echo', 1)
+      .catch(() => {});
+    const init = await held;
+    await client.close();
+    for (let at = init.length - 40; at < init.length; at++) {
+      const changed = Uint8Array.from(init);
+      changed[at]! ^= 1;
+      scanner.send(changed, hostOf(server.address).port, '127.0.0.1');
+    }
+    // Answered behind all of them.
+    expect(await (await endpoint({ host: '127.0.0.1' })).peer(server.address).call('echo', 2)).toBe(2);
+    expect(received.filter((bytes) => bytes.length < init.length)).toEqual([]);
+    scanner.close();
+  });
+});

@@ -17,16 +17,23 @@ import { calleeAt, SERVER } from './two-endpoints.ts';
 
 const ELSEWHERE = { host: '10.0.0.3', port: 2000 };
 
-/** Handshakes with a server at two addresses, and the session ids of what was sent. */
-function handshakes(): { one: Handshakes; sessions: SessionTable; sent: number[] } {
+/** Handshakes with a server at two addresses, the session ids of what was sent, and the cookies in it. */
+function handshakes(): {
+  one: Handshakes;
+  sessions: SessionTable;
+  sent: number[];
+  cookies: (Uint8Array | undefined)[];
+} {
   const sent: number[] = [];
+  const cookies: (Uint8Array | undefined)[] = [];
   const sessions = new SessionTable();
   const plain = plainProtection();
   const protection: Protection = {
     ...plain,
-    initiate: (localSession, ...rest) => {
+    initiate: (localSession, remote, hints) => {
       sent.push(localSession);
-      return { ...plain.initiate(localSession, ...rest), openCookie: () => Uint8Array.of(1) };
+      cookies.push(hints.cookie);
+      return { ...plain.initiate(localSession, remote, hints), openCookie: () => Uint8Array.of(1) };
     },
   };
   let id = 0;
@@ -49,7 +56,7 @@ function handshakes(): { one: Handshakes; sessions: SessionTable; sent: number[]
     new Path(SERVER, DEFAULT_CONFIG),
     new Outbox(() => {}),
   );
-  return { one, sessions, sent };
+  return { one, sessions, sent, cookies };
 }
 
 type World = ReturnType<typeof handshakes>;
@@ -105,4 +112,55 @@ test('what ends leaves no session id behind', () => {
   one.end();
   expect(sent.length).toBeGreaterThan(20);
   expect(sent.filter((id) => sessions.has(id))).toEqual([]);
+});
+
+// P-126
+describe('a cookie', () => {
+  const COOKIE = Uint8Array.of(1);
+
+  /** What the next ones go to. */
+  function send({ one }: World, nowMs: number): unknown[] {
+    const to: unknown[] = [];
+    for (let next = one.poll(0, nowMs); next !== undefined; next = one.poll(0, nowMs)) to.push(next.to);
+    return to;
+  }
+
+  test('goes at once to who gave it, and is given up when that says nothing to it', () => {
+    const world = handshakes();
+    const { one, sent, cookies } = world;
+    one.want(0);
+    send(world, 0);
+    one.onTimer(true, 100_000);
+    expect(send(world, 100_000)).toEqual([ELSEWHERE, SERVER]);
+    one.onCookie(sent[1]!, new Uint8Array(0), 100_001);
+    expect(send(world, 100_001)).toEqual([ELSEWHERE]);
+    one.onTimer(true, 200_000);
+    send(world, 200_000);
+    expect(cookies).toEqual([undefined, undefined, undefined, COOKIE, undefined, undefined]);
+  });
+
+  test('that has come too late for one repeat goes with the next, to no other address', () => {
+    const world = handshakes();
+    const { one, sent, cookies } = world;
+    one.want(0);
+    send(world, 0);
+    one.onCookie(sent[0]!, new Uint8Array(0), 1);
+    send(world, 1);
+    one.onCookie(sent[0]!, new Uint8Array(0), 2);
+    one.onTimer(true, 100_000);
+    expect(send(world, 100_000)).toEqual([ELSEWHERE, SERVER]);
+    expect(cookies).toEqual([undefined, COOKIE, undefined, COOKIE]);
+  });
+
+  test('is good for the handshakes in hand only', () => {
+    const world = handshakes();
+    const { one, sent, cookies } = world;
+    one.want(0);
+    send(world, 0);
+    one.onCookie(sent[0]!, new Uint8Array(0), 1);
+    one.end();
+    one.want(2);
+    send(world, 2);
+    expect(cookies).toEqual([undefined, undefined]);
+  });
 });
