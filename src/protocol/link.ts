@@ -3,18 +3,12 @@
 
 import type { Acceptance, SessionKeys } from '../session/protection.ts';
 import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
-import {
-  type AckFrame,
-  ackBytesMax,
-  FRAME,
-  PATH_FRAME_BYTES,
-  writeAck,
-  writePathFrame,
-} from '../wire/frame.ts';
+import { type AckFrame, ackBytesMax, FRAME, writeAck } from '../wire/frame.ts';
 import type { LinkContext } from './link-context.ts';
 import type { Outbox } from './outbox.ts';
 import { PacketBuilder } from './packet-builder.ts';
 import { type Path, type PathAddress, sameAddress } from './path.ts';
+import { PathProof } from './path-proof.ts';
 import { ReceivedPackets } from './received-packets.ts';
 import { type SentItem, SentPackets } from './sent-packets.ts';
 import { type NewSession, SessionWear } from './session-wear.ts';
@@ -69,11 +63,8 @@ export class Link {
   #smallProbeWanted = false;
   #pingWanted = false;
   #probeAtMs = Number.POSITIVE_INFINITY;
-  /** What the other address has to repeat; it goes with every packet until it does, as each may be lost. */
-  #challenge: number | undefined;
-  #challengeDue = false;
+  readonly #proof = new PathProof();
   #firstSentTo: PathAddress | undefined;
-  #responsesToSend: number[] = [];
   #mtuProbeInFlight = false;
   #pacedAtMs = Number.POSITIVE_INFINITY;
   #quiet = false;
@@ -190,8 +181,7 @@ export class Link {
     this.path.distrust();
     // P-88
     this.path.mtu.onMoved();
-    this.#challenge = token;
-    this.#challengeDue = true;
+    this.#proof.ask(token);
   }
 
   /** Whether the first packet of this session went there: who knows the session's id from it, is there. */
@@ -200,16 +190,11 @@ export class Link {
   }
 
   onPathChallenge(token: number): void {
-    // P-82: a flood of challenges must not become a queue.
-    if (this.#responsesToSend.length < 4) this.#responsesToSend.push(token);
+    this.#proof.onChallenge(token);
   }
 
   onPathResponse(token: number): void {
-    // P-81
-    if (token !== this.#challenge) return;
-    this.#challenge = undefined;
-    this.#challengeDue = false;
-    this.path.trust();
+    if (this.#proof.onResponse(token)) this.path.trust();
   }
 
   /** Asks whether the peer is there; what it answers is an acknowledgement. */
@@ -326,11 +311,7 @@ export class Link {
     }
     const dataBytes = this.#dataAllowedBytes(nowMs);
     const mayAsk = this.#mayElicitAck;
-    const controlWanted =
-      (this.#outbox.hasControl && !this.#quiet) ||
-      this.#pingWanted ||
-      this.#challengeDue ||
-      this.#responsesToSend.length > 0;
+    const controlWanted = (this.#outbox.hasControl && !this.#quiet) || this.#pingWanted || this.#proof.isDue;
     const ackDue = this.received.ackDueAtMs <= nowMs;
     if (dataBytes > 0 || (controlWanted && mayAsk) || ackDue) {
       return this.#build(dataBytes, mayAsk && !this.#quiet, nowMs);
@@ -396,7 +377,7 @@ export class Link {
     }
     // P-15, P-16
     this.#writeAck(packet, nowMs);
-    if (this.#mayElicitAck) this.#writePathFrames(packet);
+    if (this.#mayElicitAck) this.#proof.fill(packet);
     if (withControl) this.#outbox.fillControl(packet);
     if (dataBytes > 0) this.#outbox.fillMessages(packet, nowMs);
     if (this.#pingWanted && this.#mayElicitAck && !packet.ackEliciting) {
@@ -463,19 +444,6 @@ export class Link {
       delayUs,
     );
     this.received.onAckSent();
-  }
-
-  #writePathFrames(packet: PacketBuilder): void {
-    if (this.#challenge !== undefined && packet.room >= PATH_FRAME_BYTES) {
-      packet.at = writePathFrame(packet.buffer, packet.at, FRAME.pathChallenge, this.#challenge);
-      this.#challengeDue = false;
-      packet.ackEliciting = true;
-    }
-    while (this.#responsesToSend.length > 0 && packet.room >= PATH_FRAME_BYTES) {
-      const token = this.#responsesToSend.shift()!;
-      packet.at = writePathFrame(packet.buffer, packet.at, FRAME.pathResponse, token);
-      packet.ackEliciting = true;
-    }
   }
 
   /** While there is much to send, one larger datagram finds out whether the path carries it. */
