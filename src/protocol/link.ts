@@ -408,10 +408,13 @@ export class Link {
     this.sent.onSent({ sentAtMs: nowMs, sizeBytes, ackEliciting, mtuProbe, items });
     this.#firstSentTo ??= to;
     if (sameAddress(to, this.path.address)) this.path.onSentBytes(sizeBytes);
-    // A probe for the size is many times what it takes the place of: paced, it would hold everything up.
-    if (!mtuProbe) this.path.pacer.onSent(nowMs, sizeBytes);
     if (ackEliciting) {
-      if (!mtuProbe) this.path.congestion.onSent(nowMs, sizeBytes, this.sent.bytesInFlight);
+      // A probe for the size is many times what it takes the place of: paced, it would hold everything up. So would
+      // acknowledgements, of whoever receives a thousand times what it sends (P-67).
+      if (!mtuProbe) {
+        this.path.pacer.onSent(nowMs, sizeBytes);
+        this.path.congestion.onSent(nowMs, sizeBytes, this.sent.bytesInFlight);
+      }
       if (this.#probesAllowed > 0) this.#probesAllowed--;
       this.#armProbe(nowMs);
     }
