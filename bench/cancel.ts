@@ -1,11 +1,16 @@
-// Never mind, by the hundred thousand: `node --expose-gc --import tsx bench/cancel.ts [--json]`. Calls hang at a server
+// Never mind, by the hundred thousand: `npm run bench -- cancel [--out FILE] [--json]`. Calls hang at a server
 // on real sockets; one signal takes all of them back. Timed: until every promise has rejected, and until neither side
 // holds anything of them. More of one client at one server are refused (P-74).
 
-import { cpus, release } from 'node:os';
+import { parseArgs } from 'node:util';
 import { createEndpoint } from '../src/datagram/create-endpoint.ts';
 import { createTcpEndpoint } from '../src/tcp/create-tcp-endpoint.ts';
 import type { Transport } from '../src/transport/transport.ts';
+import { saveSummary, thisMachine } from './machine.ts';
+
+const { values: options } = parseArgs({
+  options: { out: { type: 'string' }, json: { type: 'boolean', default: false } },
+});
 
 const CALLS = 100_000;
 const REASON = new Error('never mind');
@@ -55,8 +60,8 @@ async function measure(transport: Figures['transport']): Promise<Figures> {
   const caller = new AbortController();
   const startedAt = performance.now();
   const calls: Promise<unknown>[] = [];
-  const options = { signal: caller.signal, deadline: Number.POSITIVE_INFINITY };
-  for (let i = 0; i < CALLS; i++) calls.push(peer.call('hang', i, options));
+  const untilAborted = { signal: caller.signal, deadline: Number.POSITIVE_INFINITY };
+  for (let i = 0; i < CALLS; i++) calls.push(peer.call('hang', i, untilAborted));
   const settled = Promise.allSettled(calls);
   while (running < CALLS) await new Promise((resolve) => setTimeout(resolve, 5));
   const startMs = performance.now() - startedAt;
@@ -105,14 +110,13 @@ function heapMiB(): number {
   return Math.round(process.memoryUsage().heapUsed / 2 ** 20);
 }
 
-const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${release()}, Node ${process.version}`;
-const asJson = process.argv.includes('--json');
-if (!asJson) console.log(`100,000 outstanding calls taken back by one signal. ${machine}.\n`);
+const machine = thisMachine();
+if (!options.json) console.log('100,000 outstanding calls taken back by one signal.\n');
 const results: Figures[] = [];
 for (const transport of ['datagrams', 'TCP'] as const) {
   const figures = await measure(transport);
   results.push(figures);
-  if (asJson) continue;
+  if (options.json) continue;
   const { startMs, abortMs, rejectedMs, nothingLeftMs, cpuMs, datagrams, heapMiB: heap } = figures;
   console.log(
     `${transport}: started in ${startMs} ms; abort() took ${abortMs} ms, all rejected after ${rejectedMs} ms,`,
@@ -124,9 +128,4 @@ for (const transport of ['datagrams', 'TCP'] as const) {
     `  left: ${JSON.stringify(figures.left)}; heap ${heap.before}, ${heap.outstanding}, ${heap.after} MiB\n`,
   );
 }
-if (asJson) {
-  // The issue's figure: 100,000 cancelled in under a second, nothing left.
-  const isQuick = results[0]!.rejectedMs < 1000;
-  const ok = isQuick && results.every(({ left }) => Object.values(left).every((count) => count === 0));
-  console.log(JSON.stringify({ type: 'summary', version: 1, bench: 'cancel', machine, results, ok }));
-}
+await saveSummary({ type: 'summary', version: 1, suite: 'cancel', machine, results }, options);

@@ -1,25 +1,27 @@
 // The study of spec/deadlines.md: how soon is a fault noticed, and how often is somebody blamed who is all right? Ours
 // against three rules in the same run, on virtual time: `npm run bench -- deadlines [--seeds 3] [--scenario NAME]
-// [--svg FOLDER] [--json]`.
+// [--svg FOLDER] [--out FILE] [--json]`.
 
 import { mkdir } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { drawAll } from './deadlines/charts.ts';
 import { ALONE, IN_A_GROUP, type ObservedCall, play, SCENARIOS } from './deadlines/scenarios.ts';
 import { judge, type Verdict } from './deadlines/verdict.ts';
-import { thisMachine } from './machine.ts';
+import { saveSummary, thisMachine } from './machine.ts';
 
 const { values: options } = parseArgs({
   options: {
     seeds: { type: 'string', default: '3' },
     scenario: { type: 'string' },
     svg: { type: 'string' },
+    out: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
 
 const RULES = [ALONE, IN_A_GROUP, 'fixed 10 s', 'Cassandra, p99', 'Sia, 1.5 × expected'] as const;
 
+const machine = thisMachine();
 const seeds = Number(options.seeds);
 const results: Verdict[] = [];
 const firstRuns = new Map<string, ObservedCall[]>();
@@ -41,22 +43,8 @@ if (options.svg !== undefined) {
   await drawAll(options.svg, scenarios, results, firstRuns);
 }
 const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9;
-const command = ['npm run bench -- deadlines', ...process.argv.slice(2)].join(' ');
-if (options.json) {
-  console.log(
-    JSON.stringify({
-      type: 'summary',
-      version: 1,
-      suite: 'deadlines',
-      command,
-      machine: thisMachine(),
-      seeds,
-      seconds,
-      results,
-    }),
-  );
-} else {
-  console.log(`${command}: ${seeds} seeds, node ${process.version}, ${seconds.toFixed(0)} s\n`);
+if (!options.json) {
+  console.log(`${seeds} seeds, ${seconds.toFixed(0)} s\n`);
   console.log('false alarms per 1000 calls / time to notice\n');
   console.log(`| | ${RULES.join(' | ')} |\n|---|${RULES.map(() => '---:|').join('')}`);
   for (const { name, title } of scenarios) {
@@ -64,6 +52,10 @@ if (options.json) {
     console.log(`| ${title} | ${cells.join(' | ')} |`);
   }
 }
+await saveSummary(
+  { type: 'summary', version: 1, suite: 'deadlines', machine, seeds, seconds, results },
+  options,
+);
 
 function cellOf({ falsePerThousand, noticedMs, noticedIn }: Verdict): string {
   const rate = falsePerThousand === 0 ? '0' : falsePerThousand.toFixed(falsePerThousand < 10 ? 1 : 0);

@@ -1,14 +1,19 @@
-// How fast the erasure code is: `node --import tsx bench/erasure.ts [--json]`. Kernel and reference take turns in
+// How fast the erasure code is: `npm run bench -- erasure [--out FILE] [--json]`. Kernel and reference take turns in
 // one run, because machines are shared; each figure is the median of its rounds. MB/s are of the segment: what goes
 // into encode and comes out of decode. `product` is encode without its new blocks: the results go into the same
 // blocks each time, which shows what fresh memory costs.
 
-import { cpus, release, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
 import { ErasureCodec } from '../src/erasure/codec.ts';
 import { interpolationMatrix } from '../src/erasure/gf256.ts';
 import { loadKernel } from '../src/erasure/kernel.ts';
 import { type MatrixProduct, referenceProduct } from '../src/erasure/reference.ts';
+import { median, saveSummary, thisMachine } from './machine.ts';
 import { measureUploadEncoding } from './upload-encoding.ts';
+
+const { values: options } = parseArgs({
+  options: { out: { type: 'string' }, json: { type: 'boolean', default: false } },
+});
 
 interface Case {
   readonly implementation: 'kernel' | 'reference';
@@ -32,35 +37,22 @@ const ROUNDS = 31;
 const ROUND_MS = 20;
 const WARM_UP_MS = 400;
 
-const json = process.argv.includes('--json');
-const cases = [...casesOf(3, 10), ...casesOf(7, 10)];
-const machine = {
-  command: ['node --import tsx bench/erasure.ts', ...process.argv.slice(2)].join(' '),
-  processor: cpus()[0]?.model.trim() ?? 'unknown',
-  cores: cpus().length,
-  memoryGiB: Math.round(totalmem() / 2 ** 30),
-  system: `${process.platform} ${release()} ${process.arch}`,
-  node: process.version,
-  v8: process.versions.v8,
-  rounds: ROUNDS,
-};
-
-if (json) console.log(JSON.stringify({ type: 'machine', ...machine }));
-else for (const [name, value] of Object.entries(machine)) console.log(`${name.padEnd(10)} ${value}`);
-
-const results = measure(cases);
+const machine = thisMachine();
+const results = measure([...casesOf(3, 10), ...casesOf(7, 10)]);
 const upload = measureUploadEncoding();
-if (json) {
-  for (const result of results) console.log(JSON.stringify({ type: 'result', ...result }));
-  console.log(JSON.stringify({ type: 'summary', version: 1, suite: 'erasure', machine, results, upload }));
-} else {
-  console.log('\nMB/s, 1 MiB segments: median (worst to best of the rounds)');
+if (!options.json) {
+  console.log('MB/s, 1 MiB segments: median (worst to best of the rounds)');
   for (const result of results) console.log(line(result));
   console.log('\nMB/s of input for an upload, 3 of 10, 1 MiB segments: by the clock, by processor time');
   for (const { what, wallMBps, cpuMBps = '' } of upload) {
     console.log(`${what.padEnd(30)} ${String(wallMBps).padStart(6)} ${String(cpuMBps).padStart(6)}`);
   }
 }
+const setting = { rounds: ROUNDS, segmentBytes: SEGMENT_BYTES };
+await saveSummary(
+  { type: 'summary', version: 1, suite: 'erasure', machine, setting, results, upload },
+  options,
+);
 
 function casesOf(needed: number, total: number): Case[] {
   const kernel = loadKernel();
@@ -106,9 +98,13 @@ function measure(cases: readonly Case[]): Result[] {
     }
   }
   return [...samples].map(([{ run: _, ...what }, rates]) => {
-    const sorted = rates.sort((a, b) => a - b).map(Math.round);
-    const [worstMBps, medianMBps, bestMBps] = [0, ROUNDS >> 1, ROUNDS - 1].map((at) => sorted[at]!);
-    return { ...what, medianMBps: medianMBps!, worstMBps: worstMBps!, bestMBps: bestMBps! };
+    const [medianMBps, worstMBps, bestMBps] = [median(rates), Math.min(...rates), Math.max(...rates)];
+    return {
+      ...what,
+      medianMBps: Math.round(medianMBps),
+      worstMBps: Math.round(worstMBps),
+      bestMBps: Math.round(bestMBps),
+    };
   });
 }
 

@@ -1,10 +1,11 @@
-// A file beyond 4 GiB there and back, in shares of version 2: `node --import tsx bench/huge-file.ts [GiB]`. Not part of
+// A file beyond 4 GiB there and back, in shares of version 2: `npm run bench -- huge-file [GiB] [--out FILE] [--json]`. Not part of
 // the tests for what it takes: some minutes, and as much room in TMPDIR as the file has. The bytes are generated; one
 // share holds all of them (1 of 1), so that its offsets pass 2^32. Ends with exit code 1 when a byte is not what it was.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { download } from '../src/grid/download.ts';
 import type { UploadSource } from '../src/grid/source.ts';
 import { upload } from '../src/grid/upload.ts';
@@ -14,9 +15,18 @@ import { parseCapability, storageIndexOf } from '../src/tahoe/capability.ts';
 import { parseShareHeader, SHARE_HEADER_BYTES_MAX } from '../src/tahoe/share-layout.ts';
 import { systemClock } from '../src/transport/system-clock.ts';
 import { systemRandom } from '../src/transport/system-random.ts';
+import { saveSummary, thisMachine } from './machine.ts';
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { out: { type: 'string' }, json: { type: 'boolean', default: false } },
+});
 
 const MIB = 1024 * 1024;
-const sizeBytes = Math.round(Number(process.argv[2] ?? 4.2) * 1024) * MIB + 7;
+const sizeBytes = Math.round(Number(positionals[0] ?? 4.2) * 1024) * MIB + 7;
+const machine = thisMachine();
+const results: { readonly operation: string; readonly seconds: number; readonly mbPerS: number }[] = [];
+const say = flags.json ? () => {} : console.log;
 const pattern = Buffer.from(systemRandom.bytes(MIB));
 
 /** Bytes [offset, offset + length) of the file: the pattern, with its own number in front of each MiB. */
@@ -54,20 +64,23 @@ try {
   if (parsed.kind !== 'chk') throw new Error('the file is no CHK file');
   const header = await server.read(storageIndexOf(parsed), 0, 0, SHARE_HEADER_BYTES_MAX);
   const { version, uriExtensionOffset } = parseShareHeader(header);
-  console.log(`share version ${version}, URI extension at ${uriExtensionOffset}`);
+  say(`share version ${version}, URI extension at ${uriExtensionOffset}`);
 
-  for (const offset of [0, 2 ** 31 - 5, 2 ** 32 - 100_000, 2 ** 32 - 5, sizeBytes - 200_000]) {
+  const offsets = [0, 2 ** 31 - 5, 2 ** 32 - 100_000, 2 ** 32 - 5, sizeBytes - 200_000];
+  for (const offset of offsets.filter((offset) => offset < sizeBytes)) {
     const length = Math.min(200_000, sizeBytes - offset);
     const parts: Uint8Array[] = [];
     for await (const part of download(capability, [server], { ...world, range: { offset, length } })) {
       parts.push(part);
     }
     if (!Buffer.concat(parts).equals(bytesAt(offset, length))) throw new Error(`wrong bytes at ${offset}`);
-    console.log(`read ${length} bytes at ${offset}`);
+    say(`read ${length} bytes at ${offset}`);
   }
   const health = await timed('verify', () => verify(capability, [server], world));
-  console.log(`healthy: ${health.healthy}, corrupt: ${health.corrupt.length}`);
+  say(`healthy: ${health.healthy}, corrupt: ${health.corrupt.length}`);
   if (!health.healthy) process.exitCode = 1;
+  const setting = { fileBytes: sizeBytes, shareVersion: version, healthy: health.healthy };
+  await saveSummary({ type: 'summary', version: 1, suite: 'huge-file', machine, setting, results }, flags);
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
@@ -76,6 +89,8 @@ async function timed<T>(what: string, run: () => Promise<T>): Promise<T> {
   const startMs = performance.now();
   const result = await run();
   const seconds = (performance.now() - startMs) / 1000;
-  console.log(`${what}: ${seconds.toFixed(1)} s, ${(sizeBytes / 1e6 / seconds).toFixed(0)} MB/s`);
+  const mbPerS = Math.round(sizeBytes / 1e6 / seconds);
+  results.push({ operation: what, seconds: Number(seconds.toFixed(1)), mbPerS });
+  say(`${what}: ${seconds.toFixed(1)} s, ${mbPerS} MB/s`);
   return result;
 }

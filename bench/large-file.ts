@@ -1,19 +1,20 @@
 // How much memory a large file takes: storage nodes, `put` and `get` as processes of their own, on loopback, and the
 // peak of each one's resident memory (Linux). The file is made up, and comes back through SHA-256 instead of a disk.
 //
-//   node --import tsx bench/large-file.ts [--mib 1024] [--nodes 10] [--json]
+//   npm run bench -- large-file [--mib 1024] [--nodes 10] [--out FILE] [--json]
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { saveSummary, thisMachine } from './machine.ts';
 
 const MIB = 1024 * 1024;
 const MAIN_FILE = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
@@ -22,12 +23,14 @@ const { values } = parseArgs({
   options: {
     mib: { type: 'string', default: '1024' },
     nodes: { type: 'string', default: '10' },
+    out: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
 const sizeBytes = Number(values.mib) * MIB;
 const nodeCount = Number(values.nodes);
 
+const machine = thisMachine();
 const folder = await mkdtemp(join(tmpdir(), 'nevermind-large-'));
 const children: ChildProcess[] = [];
 const names = new Map<ChildProcess, string>();
@@ -54,30 +57,31 @@ try {
   const getMs = performance.now() - getAtMs;
   if (hash.digest('hex') !== sha256) throw new Error('what came back is not what was put');
 
-  report(putMs, getMs);
+  await report(putMs, getMs);
 } finally {
   clearInterval(watch);
   for (const child of children) child.kill('SIGKILL');
   await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 }
 
-function report(putMs: number, getMs: number): void {
-  const peakMiB = Object.fromEntries(peaks);
-  if (values.json) {
-    const fields = { fileBytes: sizeBytes, nodes: nodeCount, putMs, getMs, peakMiB };
-    console.log(JSON.stringify({ type: 'summary', version: 1, suite: 'large-file', ok: true, ...fields }));
-    return;
-  }
-  const rate = (ms: number): string => `${(sizeBytes / MIB / (ms / 1000)).toFixed(1)} MiB/s`;
+async function report(putMs: number, getMs: number): Promise<void> {
   const nodePeaks = [...peaks].filter(([name]) => name.startsWith('node')).map(([, mib]) => mib);
-  console.log(
-    `Node ${process.versions.node}, ${cpus().length} × ${cpus()[0]?.model.trim()}, ${nodeCount} nodes`,
-  );
-  console.log(`put   ${values.mib} MiB   ${rate(putMs)}   peak ${peaks.get('put')} MiB resident`);
-  console.log(
-    `get   ${values.mib} MiB   ${rate(getMs)}   peak ${peaks.get('get')} MiB resident, SHA-256 equal`,
-  );
-  console.log(`nodes peak ${Math.min(...nodePeaks)} to ${Math.max(...nodePeaks)} MiB resident`);
+  const results = [
+    { operation: 'put', ms: Math.round(putMs), peakMiB: peaks.get('put') },
+    { operation: 'get', ms: Math.round(getMs), peakMiB: peaks.get('get') },
+    { operation: 'serve', peakMiB: Math.max(...nodePeaks), leastPeakMiB: Math.min(...nodePeaks) },
+  ];
+  const setting = { fileBytes: sizeBytes, nodes: nodeCount };
+  if (!values.json) {
+    console.log(
+      `${values.mib} MiB through ${nodeCount} nodes; what came back has the SHA-256 of what was put`,
+    );
+    for (const { operation, ms, peakMiB } of results) {
+      const rate = ms === undefined ? '' : `   ${(sizeBytes / MIB / (ms / 1000)).toFixed(1)} MiB/s`;
+      console.log(`${operation.padEnd(5)}   peak ${peakMiB} MiB resident${rate}`);
+    }
+  }
+  await saveSummary({ type: 'summary', version: 1, suite: 'large-file', machine, setting, results }, values);
 }
 
 /** Bytes that nothing compresses, the same in each run. Returns their SHA-256. */

@@ -23,6 +23,11 @@ export function thisMachine(): Machine {
   };
 }
 
+/** One line, for people. */
+export function inWords({ processor, cores, system, node, load }: Machine): string {
+  return `${processor}, ${cores} cores, ${system}, Node ${node}, load ${load}`;
+}
+
 /** The middle one; of an even number the upper. */
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
@@ -34,11 +39,13 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 }
 
-/** The last line of a run with `--json`; and a file, for bench/results. */
-export async function saveSummary(
-  summary: object,
+/** The last line of a run with `--json`; and a file, for bench/results. With the command that made it. */
+export async function saveSummary<Summary extends { readonly suite: string }>(
+  summary: Summary,
   options: { readonly json: boolean; readonly out?: string | undefined },
 ): Promise<void> {
-  if (options.json) console.log(JSON.stringify(summary));
-  if (options.out !== undefined) await writeFile(options.out, `${JSON.stringify(summary, null, 1)}\n`);
+  const command = ['npm run bench --', summary.suite, ...process.argv.slice(2)].join(' ');
+  const whole = { ...summary, command };
+  if (options.json) console.log(JSON.stringify(whole));
+  if (options.out !== undefined) await writeFile(options.out, `${JSON.stringify(whole, null, 1)}\n`);
 }

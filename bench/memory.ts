@@ -1,10 +1,10 @@
-// What a datagram transport costs in memory: `node --import tsx bench/memory.ts [--peers 100000] [--calls 100000] [--json]`.
+// What a datagram transport costs in memory: `npm run bench -- memory [--peers 100000]
+// [--calls 100000] [--out FILE] [--json]`.
 // Per known peer (called once, and held by its caller), per session, per outstanding call; and how long it takes to
 // cancel all outstanding calls at once. Sockets are in memory, and the servers are gone when it is measured, so that
 // only the client counts. It runs in a process of its own that may collect its garbage when it is told to.
 
 import { execFileSync } from 'node:child_process';
-import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { DatagramSocket, SocketAddress } from '../src/datagram/datagram-socket.ts';
@@ -14,17 +14,19 @@ import { formatAddress } from '../src/transport/address.ts';
 import { systemClock } from '../src/transport/system-clock.ts';
 import { systemRandom } from '../src/transport/system-random.ts';
 import type { Peer } from '../src/transport/transport.ts';
+import { saveSummary, thisMachine } from './machine.ts';
 
 const { values: options } = parseArgs({
   options: {
     peers: { type: 'string', default: '100000' },
     calls: { type: 'string', default: '100000' },
+    out: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
 
 /** Peers called at once; the servers that answer them then end, and others begin. */
-const BATCH = 500;
+const BATCH = 100;
 /** Of so many peers sessions are kept, however many are known; as by default. */
 const AWAKE = 4096;
 const PORT = 4820;
@@ -96,6 +98,8 @@ async function usedBytes(collect: () => void): Promise<number> {
   return heapUsed + external;
 }
 
+const machine = thisMachine();
+
 async function measure(collect: () => void): Promise<void> {
   const peerCount = Number(options.peers);
   const socket = new MemorySocket();
@@ -125,19 +129,34 @@ async function measure(collect: () => void): Promise<void> {
   const calls = await measureCalls(collect, client, socket, peers[0]!);
   const known = client.gauges.calledPeers;
   await client.close();
-  const summary = {
-    type: 'summary',
-    version: 1,
-    machine: { cpu: cpus()[0]?.model, node: process.version },
-    knownPeers: known,
-    megabytes: Math.round(knownBytes / 1e6),
-    bytesPerKnownPeer: Math.round(knownBytes / peerCount),
-    bytesPerSession: Math.round(awakeBytes),
-    growth: growth.map(({ peers, bytes }) => ({ peers, megabytes: Math.round(bytes / 1e6) })),
-    ...calls,
-  };
-  if (options.json) console.log(JSON.stringify(summary));
-  else console.dir(summary, { depth: null });
+  const results = [
+    { what: 'known peer', count: known, bytesEach: Math.round(knownBytes / peerCount) },
+    { what: 'session', count: AWAKE, bytesEach: Math.round(awakeBytes) },
+    { what: 'outstanding call', count: calls.outstandingCalls, bytesEach: calls.bytesPerOutstandingCall },
+  ];
+  const steps = growth.map(({ peers, bytes }) => ({ peers, megabytes: Math.round(bytes / 1e6) }));
+  if (!options.json) {
+    console.table(results);
+    console.table(steps);
+    console.table([calls]);
+  }
+  await saveSummary(
+    { type: 'summary', version: 1, suite: 'memory', machine, results, growth: steps, calls },
+    options,
+  );
+}
+
+/** Of all outstanding calls together, but for what each takes. */
+interface CallFigures {
+  readonly outstandingCalls: number;
+  readonly bytesPerOutstandingCall: number;
+  readonly peakMegabytes: number;
+  /** In `abort()`. */
+  readonly cancelledAfterMs: number;
+  readonly cancelCpuMs: number;
+  readonly callsLeft: number;
+  readonly requestBytesLeft: number;
+  readonly kilobytesLeft: number;
 }
 
 /** Outstanding calls to one peer: what each takes, and how fast all are cancelled by one signal. */
@@ -146,7 +165,7 @@ async function measureCalls(
   client: DatagramTransport,
   socket: MemorySocket,
   peer: Peer,
-): Promise<Record<string, number>> {
+): Promise<CallFigures> {
   const callCount = Number(options.calls);
   const server = openServer(socket);
   await peer.call('echo', 1, { idempotent: true });

@@ -1,4 +1,4 @@
-// What it costs to be observed: `node --import tsx bench/observability.ts [--json]`. Two transports in one process
+// What it costs to be observed: `npm run bench -- observability [--out FILE] [--json]`. Two transports in one process
 // echo 100 bytes through sockets in memory, 64 calls at once, so that nothing but our own code is timed. Ways of
 // observing take turns in one run, because machines are shared; each figure is the median of its rounds.
 
@@ -6,6 +6,7 @@ import diagnosticsChannel from 'node:diagnostics_channel';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import type { DatagramSocket, SocketAddress } from '../src/datagram/datagram-socket.ts';
 import { DatagramTransport } from '../src/datagram/datagram-transport.ts';
 import type { EndpointObserver } from '../src/protocol/observer.ts';
@@ -14,7 +15,11 @@ import { openTraceFile } from '../src/trace/trace-file.ts';
 import { systemClock } from '../src/transport/system-clock.ts';
 import { systemRandom } from '../src/transport/system-random.ts';
 import type { Peer } from '../src/transport/transport.ts';
-import { thisMachine } from './machine.ts';
+import { median, saveSummary, thisMachine } from './machine.ts';
+
+const { values: options } = parseArgs({
+  options: { out: { type: 'string' }, json: { type: 'boolean', default: false } },
+});
 
 const CALLS = 20_000;
 const AT_ONCE = 64;
@@ -100,6 +105,7 @@ async function round(peer: Peer, channels: readonly string[] = []): Promise<numb
   return (user + system) / CALLS;
 }
 
+const machine = thisMachine();
 const tracePath = join(tmpdir(), `nevermind-bench-${process.pid}.sqlog`);
 const trace = await openTraceFile(tracePath);
 const ways: readonly Way[] = [
@@ -129,22 +135,18 @@ await trace.close();
 await rm(tracePath);
 
 const results = ways.map(({ name }, index) => {
-  const sorted = times[index]!.sort((a, b) => a - b);
-  return { name, medianUs: sorted[sorted.length >> 1]!, bestUs: sorted[0]!, worstUs: sorted.at(-1)! };
+  const of = times[index]!;
+  return { name, medianUs: median(of), bestUs: Math.min(...of), worstUs: Math.max(...of) };
 });
-const machine = {
-  command: ['node --import tsx bench/observability.ts', ...process.argv.slice(2)].join(' '),
-  ...thisMachine(),
-  rounds: ROUNDS,
-  callsPerRound: CALLS,
-};
-if (process.argv.includes('--json')) {
-  console.log(JSON.stringify({ type: 'summary', version: 1, suite: 'observability', machine, results }));
-} else {
-  for (const [name, value] of Object.entries(machine)) console.log(`${name.padEnd(13)} ${value}`);
-  console.log('\nµs of processor time per call, both ends: median (best to worst round)');
+const setting = { rounds: ROUNDS, callsPerRound: CALLS };
+if (!options.json) {
+  console.log('µs of processor time per call, both ends: median (best to worst round)');
   for (const { name, medianUs, bestUs, worstUs } of results) {
     console.log(`${name.padEnd(34)} ${medianUs.toFixed(1)} (${bestUs.toFixed(1)} to ${worstUs.toFixed(1)})`);
   }
 }
-process.exit(0);
+await saveSummary(
+  { type: 'summary', version: 1, suite: 'observability', machine, setting, results },
+  options,
+);
+process.exit();

@@ -1,8 +1,8 @@
-// What the seal costs: `node --import tsx bench/sealing.ts [--json]`. Two transports in one process echo 64 bytes over
+// What the seal costs: `npm run bench -- sealing [--out FILE] [--json]`. Two transports in one process echo 64 bytes over
 // loopback sockets, 128 calls at once, sealed and in the clear by turns, because machines are shared; each figure is the
 // median of its rounds. The clear one exists for this alone: no user can have it.
 
-import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
 import { DatagramTransport } from '../src/datagram/datagram-transport.ts';
 import { openUdpSocket } from '../src/datagram/udp-socket.ts';
 import { generateIdentity, swissnumOf } from '../src/session/identity.ts';
@@ -11,6 +11,11 @@ import { systemClock } from '../src/transport/system-clock.ts';
 import { systemRandom } from '../src/transport/system-random.ts';
 import type { Peer } from '../src/transport/transport.ts';
 import { plainProtection } from '../test/protocol/plain-protection.ts';
+import { median, saveSummary, thisMachine } from './machine.ts';
+
+const { values: options } = parseArgs({
+  options: { out: { type: 'string' }, json: { type: 'boolean', default: false } },
+});
 
 const CALLS = 20_000;
 const AT_ONCE = 128;
@@ -43,10 +48,7 @@ async function round(peer: Peer): Promise<number> {
   return (CALLS * 1e6) / (user + system);
 }
 
-function median(figures: readonly number[]): number {
-  return figures.toSorted((a, b) => a - b)[figures.length >> 1]!;
-}
-
+const machine = thisMachine();
 const rounds = { sealed: [] as number[], clear: [] as number[] };
 const pairs = {
   sealed: [await open(), await open()],
@@ -64,12 +66,18 @@ for (let index = -1; index < ROUNDS; index++) {
 await Promise.all(Object.values(pairs).flatMap((pair) => pair.map((transport) => transport.close())));
 
 const [sealed, clear] = [median(rounds.sealed), median(rounds.clear)];
-if (process.argv.includes('--json')) {
-  const results = { callsPerSecondSealed: sealed, callsPerSecondClear: clear, ratio: sealed / clear };
-  process.stdout.write(`${JSON.stringify({ type: 'summary', version: 1, suite: 'sealing', results })}\n`);
-} else {
-  process.stdout.write(
-    `${cpus()[0]?.model}, Node ${process.version}, ${ROUNDS} rounds of ${CALLS} echoes of ${BODY.length} bytes, ${AT_ONCE} at once\n` +
-      `sealed ${Math.round(sealed)} calls per second of processor time, in the clear ${Math.round(clear)}: ${(sealed / clear).toFixed(2)} of it\n`,
+const results = ways.map((way) => ({ way, callsPerCpuSecond: Math.round(median(rounds[way])) }));
+const setting = { rounds: ROUNDS, calls: CALLS, atOnce: AT_ONCE, sizeBytes: BODY.length };
+const ratio = Number((sealed / clear).toFixed(2));
+if (!options.json) {
+  console.log(
+    `${ROUNDS} rounds of ${CALLS} echoes of ${BODY.length} bytes, ${AT_ONCE} at once: calls per second of`,
+  );
+  console.log(
+    `processor time, both ends: sealed ${Math.round(sealed)}, in the clear ${Math.round(clear)}: ${ratio} of it`,
   );
 }
+await saveSummary(
+  { type: 'summary', version: 1, suite: 'sealing', machine, setting, ratio, results },
+  options,
+);

@@ -107,12 +107,10 @@ async function main(): Promise<void> {
       );
     }
   }
-  const args = process.argv.slice(2).join(' ');
   const summary = {
     type: 'summary',
     version: 1,
     suite: 'silent-server',
-    command: `npm run bench -- silent-server ${args}`.trim(),
     machine,
     results,
   };

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { ChkEncoder } from '../src/grid/encode.ts';
 import { segmentSizeFor } from '../src/tahoe/segments.ts';
+import { median } from './machine.ts';
 
 /** One figure: medians over rounds, in MB/s of input. */
 export interface EncodingResult {
@@ -25,7 +26,7 @@ export function measureUploadEncoding(): EncodingResult[] {
   const segment = randomBytes(SEGMENT_BYTES);
   const block = segment.subarray(0, SEGMENT_BYTES / NEEDED);
   const results = [
-    median('encrypt, encode, hash 3 of 10', () => {
+    measured('encrypt, encode, hash 3 of 10', () => {
       const encoder = new ChkEncoder({
         key: new Uint8Array(16),
         sizeBytes: SEGMENTS_PER_ROUND * SEGMENT_BYTES,
@@ -37,7 +38,7 @@ export function measureUploadEncoding(): EncodingResult[] {
         for (let index = 0; index < SEGMENTS_PER_ROUND; index++) encoder.encodeSegment(index, segment);
       };
     }),
-    median('SHA-256 of the same bytes', () => () => {
+    measured('SHA-256 of the same bytes', () => () => {
       for (let index = 0; index < SEGMENTS_PER_ROUND; index++) {
         // The whole crypttext, each segment of it, and each block.
         for (const bytes of [segment, segment, ...Array.from({ length: TOTAL }, () => block)]) {
@@ -52,7 +53,7 @@ export function measureUploadEncoding(): EncodingResult[] {
   return results;
 }
 
-function median(what: string, prepare: () => () => void): EncodingResult {
+function measured(what: string, prepare: () => () => void): EncodingResult {
   const inputMB = (SEGMENTS_PER_ROUND * SEGMENT_BYTES) / 1e6;
   const wall: number[] = [];
   const cpu: number[] = [];
@@ -66,11 +67,7 @@ function median(what: string, prepare: () => () => void): EncodingResult {
     wall.push(inputMB / ((performance.now() - startMs) / 1000));
     cpu.push(inputMB / ((user + system) / 1e6));
   }
-  return { what, wallMBps: middleOf(wall), cpuMBps: middleOf(cpu) };
-}
-
-function middleOf(rates: number[]): number {
-  return Math.round(rates.sort((a, b) => a - b)[rates.length >> 1]!);
+  return { what, wallMBps: Math.round(median(wall)), cpuMBps: Math.round(median(cpu)) };
 }
 
 const ZFEC = `
