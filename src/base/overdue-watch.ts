@@ -6,6 +6,12 @@ import type { TimeLimits } from './response-times.ts';
 /** A call whose estimate was borrowed is looked at after so long, and whenever that time has doubled. */
 const FIRST_LOOK_MS = 30;
 
+/**
+ * A call that was held up on our side is looked at again no sooner than after this part of the time that it was held up:
+ * looking at a hundred thousand of them may be what holds them up.
+ */
+const HELD_UP_SHARE = 0.25;
+
 /** Late calls that look like our own fault are looked at again after as long as they have taken, so often. */
 const DOUBTS_MAX = 3;
 
@@ -23,10 +29,12 @@ export interface OverdueEvidence {
 export class OverdueWatch {
   /** When to {@link look} next; Infinity once it has been told. */
   lookAtMs: number;
+  readonly #beganAtMs: number;
   #told = false;
   #doubts = 0;
 
   constructor(limits: TimeLimits, nowMs: number) {
+    this.#beganAtMs = nowMs;
     const { overdueAfterMs, basis } = limits;
     const isOwn = basis.source === 'peer';
     this.lookAtMs = nowMs + (isOwn ? overdueAfterMs : Math.min(overdueAfterMs, FIRST_LOOK_MS));
@@ -51,7 +59,8 @@ export class OverdueWatch {
     if (elapsedMs + 0.0005 < overdueAfterMs) {
       const leftMs = overdueAfterMs - elapsedMs;
       const againMs = basis.source === 'peer' ? leftMs : Math.min(leftMs, Math.max(FIRST_LOOK_MS, elapsedMs));
-      this.lookAtMs = nowMs + againMs;
+      const heldUpMs = nowMs - this.#beganAtMs - elapsedMs;
+      this.lookAtMs = nowMs + Math.max(againMs, HELD_UP_SHARE * heldUpMs);
       return false;
     }
     if (this.#doubts < DOUBTS_MAX && isOurs()) {

@@ -71,6 +71,21 @@ describe('a call', () => {
     expect(looks(watch, evidence)).toEqual([80, 160, 240]);
   });
 
+  test('is looked at ever less often while it waits in our own queue, or we stand still again and again', () => {
+    const queued = new OverdueWatch(limits(30), 0);
+    const unsent = { sentAtMs: undefined, limits: limits(30), isOurs: THEIRS };
+    const times = looks(queued, (nowMs) => (nowMs < 100_000 ? unsent : { ...unsent, sentAtMs: 0 }));
+    expect(times.length).toBeLessThan(40);
+
+    const stalled = new OverdueWatch(limits(1500, 'none'), 0);
+    const stalledTimes = looks(stalled, (nowMs) => ({
+      sentAtMs: nowMs < 100_000 ? nowMs : 0,
+      limits: limits(1500, 'none'),
+      isOurs: THEIRS,
+    }));
+    expect(stalledTimes.length).toBeLessThan(40);
+  });
+
   test('that is late when all are gets twice the time, three times; then it is told', () => {
     const watch = new OverdueWatch(limits(100), 0);
     expect(looks(watch, () => ({ sentAtMs: 0, limits: limits(100), isOurs: OURS }))).toEqual([
