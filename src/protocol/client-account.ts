@@ -2,6 +2,7 @@
 // server by calling several times.
 
 import type { MemoryAccount } from '../base/memory-budget.ts';
+import { AnswerShare } from './kept-answers.ts';
 
 /** One of those who call under a key. */
 export interface AccountMember {
@@ -18,6 +19,8 @@ export class ClientAccount<Member extends AccountMember = AccountMember> impleme
   reassemblyBytes = 0;
   /** Requests arriving, at work, or answered and not confirmed. */
   calls = 0;
+  /** Of the answers kept, those to this key. */
+  readonly answers: AnswerShare = new AnswerShare();
   /** The one that began a session longest ago first. */
   readonly peers: Set<Member> = new Set<Member>();
 

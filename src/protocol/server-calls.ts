@@ -264,7 +264,7 @@ export class ServerCalls {
     this.#setCallTimer(call, Number.POSITIVE_INFINITY);
     this.#releaseRequest(call);
     call.answer(status, body, this.initialGrantBytes, nowMs);
-    this.#context.kept.add(call, body.length, () => this.#forgetAnswer(call));
+    this.#context.kept.add(this.#client.account.answers, call, body.length, () => this.#forgetAnswer(call));
     this.#outbox.queue(call);
     this.#context.touch(this.#client);
   }
@@ -301,7 +301,7 @@ export class ServerCalls {
   onDelivered(outgoing: Outgoing): void {
     const call = outgoing as ServerCall;
     if (call.state !== 'answering') return;
-    this.#context.kept.remove(call);
+    this.#context.kept.remove(this.#client.account.answers, call);
     this.#forget(call);
   }
 
@@ -349,7 +349,7 @@ export class ServerCalls {
         break;
       case 'answering':
         this.#context.stats.cancelSavedBytes += call.message.unsentBytes;
-        this.#context.kept.remove(call);
+        this.#context.kept.remove(this.#client.account.answers, call);
         break;
       case 'receiving':
       case 'parked':

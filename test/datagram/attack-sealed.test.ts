@@ -292,6 +292,30 @@ describe('attack: hoarding by one client', () => {
     expect(pair.server.stats.sessionsEstablished).toBeGreaterThanOrEqual(honest);
     await pair.run(Promise.all(hoarders.map((hoarder) => hoarder.close())));
   });
+
+  // P-127
+  test('nor does it push out the answers that others have yet to fetch', async () => {
+    const pair = new SimPair({ config: { maxKeptResponseBytes: 20_000 } });
+    pair.server.handle('fetch', () => new Uint8Array(1000));
+    const hoarder = openSimTransport({
+      network: pair.network,
+      host: '10.1.0.1',
+      random: new SeededRandom('hoarder'),
+    });
+    const hoard = hoarder.peer(pair.server.address);
+    await pair.run(Promise.all([pair.peer.call('fetch', null), hoard.call('fetch', null)]));
+    pair.network.cut(SERVER_HOST, CLIENT_HOST);
+    const honest = pair.peer.call('fetch', null);
+    await pair.pass(50);
+    pair.network.cut(SERVER_HOST, '10.1.0.1');
+    const hoarded = Array.from({ length: 100 }, () => hoard.call('fetch', null));
+    await pair.pass(50);
+    expect(pair.server.gauges.keptAnswerBytes).toBeGreaterThan(18_000);
+    pair.network.heal();
+    expect(await pair.run(honest)).toHaveLength(1000);
+    expect(await pair.run(outcomes(hoarded))).toContain('OUTCOME_UNKNOWN');
+    await pair.run(hoarder.close());
+  });
 });
 
 // P-105
