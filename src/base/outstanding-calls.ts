@@ -2,6 +2,7 @@
 // is and does is the business of the transport that carries it.
 
 import type { CallLimits } from './call-report.ts';
+import { IdTable } from './id-table.ts';
 import type { TimeLimits } from './response-times.ts';
 
 /** What bounds outstanding calls: numbers of bytes and of calls. */
@@ -21,7 +22,7 @@ export interface Refusal {
 /** Outstanding calls over all peers. */
 export class OutstandingCalls<Peer> {
   readonly #limits: OutstandingLimits;
-  readonly #calls = new Map<number, { readonly peer: Peer; readonly requestBytes: number }>();
+  readonly #calls = new IdTable<{ readonly peer: Peer; readonly requestBytes: number }>();
   #bytes = 0;
 
   constructor(limits: OutstandingLimits) {

@@ -4,6 +4,7 @@
 import type { PeerReport } from '../base/call-report.ts';
 import type { Executed, RpcErrorCode } from '../base/error-code.ts';
 import { reportOfCall } from '../base/failed-call.ts';
+import { IdTable } from '../base/id-table.ts';
 import type { MemoryAccount } from '../base/memory-budget.ts';
 import { networkMsOf, type ResponseTimes } from '../base/response-times.ts';
 import { STATUS } from '../wire/frame.ts';
@@ -40,7 +41,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   readonly #context: EndpointContext;
   readonly #peer: CalledPeer;
   readonly #outbox: Outbox;
-  readonly #calls = new Map<number, ClientCall>();
+  readonly #calls = new IdTable<ClientCall>();
   /** Those of which some of the answer is here, longest first. */
   readonly #answering = new Set<ClientCall>();
   /** To be sent once more, as soon as the budget allows it, in order. */
@@ -48,8 +49,6 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   /** Those whose last byte waits until the peer has been heard. */
   readonly #heldBack = new Set<ClientCall>();
   #cancelFrame: RangesFrame | undefined;
-  /** Looked for anew when that call has settled: the map walks over all that have settled before it. */
-  #firstIncomplete = 0;
 
   constructor(context: EndpointContext, peer: CalledPeer, outbox: Outbox) {
     this.#context = context;
@@ -63,11 +62,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   }
 
   get firstIncomplete(): number {
-    if (!this.#calls.has(this.#firstIncomplete)) {
-      const [first] = this.#calls.keys();
-      this.#firstIncomplete = first ?? 0;
-    }
-    return this.#firstIncomplete;
+    return this.#calls.lowest ?? 0;
   }
 
   /**
@@ -229,7 +224,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   /** A session has begun with a peer that takes so much of every request unasked. */
   grantAll(limit: number): void {
     this.initialGrantBytes = limit;
-    for (const callId of this.#calls.keys()) this.onGrant(callId, limit);
+    for (const { request } of this.#calls.values()) this.onGrant(request.callId, limit);
   }
 
   // ---- the life of a call
@@ -245,7 +240,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
    * is known for all of them.
    */
   failAll(code: RpcErrorCode, tellPeer: boolean, nowMs: number, executed?: Executed): number {
-    const calls = [...this.#calls.values()];
+    const calls = this.#calls.all();
     const peer = this.#peer.report(nowMs);
     for (const call of calls)
       this.#fail(call, { code, executed: executed ?? executedSoFar(call) }, tellPeer, nowMs, peer);
@@ -322,7 +317,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   /** The peer has lost what it knew of us: what cannot have run is sent again, what may be repeated too. */
   onRestart(nowMs: number): void {
     this.#forgetCancels();
-    for (const call of [...this.#calls.values()]) {
+    for (const call of this.#calls.all()) {
       if (call.state === 'queued') continue;
       // P-28
       if (call.state !== 'sending' && !call.request.idempotent) {

@@ -2,6 +2,7 @@
 // (RFC 9002, section 6.1). What was in a packet is a list of items that hear of their fate; a lost packet is
 // never sent again, its items are, if they still matter.
 
+import { IdTable } from '../base/id-table.ts';
 import type { RttEstimator } from '../base/rtt.ts';
 import type { IdRange } from '../wire/frame.ts';
 import type { ProtocolConfig } from './config.ts';
@@ -36,7 +37,7 @@ export interface AckOutcome {
 export class SentPackets {
   readonly #config: ProtocolConfig;
   readonly #rtt: RttEstimator;
-  readonly #inFlight = new Map<number, SentPacket>();
+  readonly #inFlight = new IdTable<SentPacket>();
   #nextNumber = 0;
   #largestAcked = -1;
   #ackElicitingInFlight = 0;
@@ -87,7 +88,7 @@ export class SentPackets {
     const acked: SentPacket[] = [];
     let rttSampleMs: number | undefined;
     for (const [first, last] of ranges) {
-      for (const packet of this.#between(first, last)) {
+      for (const packet of this.#inFlight.between(first, last)) {
         this.#forget(packet);
         for (const item of packet.items) item.onAcked();
         acked.push(packet);
@@ -97,23 +98,6 @@ export class SentPackets {
     }
     this.#largestAcked = Math.max(this.#largestAcked, largest);
     return { acked, rttSampleMs };
-  }
-
-  /** What is in flight with numbers from `first` to `last`; a walk along the shorter of the two. */
-  #between(first: number, last: number): SentPacket[] {
-    const found: SentPacket[] = [];
-    if (last - first < this.#inFlight.size) {
-      for (let number = first; number <= last; number++) {
-        const packet = this.#inFlight.get(number);
-        if (packet !== undefined) found.push(packet);
-      }
-      return found;
-    }
-    for (const packet of this.#inFlight.values()) {
-      if (packet.packetNumber > last) break;
-      if (packet.packetNumber >= first) found.push(packet);
-    }
-    return found;
   }
 
   /** Takes out what counts as lost now, queues its items again, and sets {@link lossAtMs} for what is not yet. RFC 9002, 6.1. */
@@ -161,7 +145,7 @@ export class SentPackets {
 
   /** Gives the session up: everything in flight is queued again. */
   abandon(): void {
-    const packets = [...this.#inFlight.values()];
+    const packets = this.#inFlight.all();
     this.#inFlight.clear();
     this.bytesInFlight = 0;
     this.#ackElicitingInFlight = 0;

@@ -1,11 +1,11 @@
 // The calls of one client at its server: which pieces belong together, what may run and runs at most once, which
 // answers are kept, and what a cancel ends (RIFL; spec/protocol.md, "At most once"). Sessions are server-peer.ts.
 
+import { IdTable } from '../base/id-table.ts';
 import { Intervals } from '../base/intervals.ts';
 import { FRAME, STATUS } from '../wire/frame.ts';
 import { type ErrorBody, encodeErrorBody, parseRequest } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
-import { CallTable } from './call-table.ts';
 import type { ClientAccount } from './client-account.ts';
 import { type EndpointContext, type Pollable, setTimer } from './context.ts';
 import { CallFrame, RangesFrame } from './control-frames.ts';
@@ -70,7 +70,7 @@ export class ServerCalls {
   readonly #context: ServerContext;
   readonly #client: CallingClient;
   readonly #outbox: Outbox;
-  readonly #calls = new CallTable();
+  readonly #calls = new IdTable<ServerCall>();
   /** Those that do not run yet, longest first. */
   readonly #waiting = new Set<ServerCall>();
   /** Ids at or above the floor that were answered, cancelled, or must never run for another reason. */
@@ -136,7 +136,7 @@ export class ServerCalls {
     // P-57: twice the limit leaves room for refusals to be told; beyond that a client talks to itself.
     if (this.#isAbove(2)) return undefined;
     const call = new ServerCall(callId, total, this);
-    this.#calls.add(call);
+    this.#calls.set(callId, call);
     this.#context.load.calls++;
     this.#client.account.calls++;
     if (total > config.maxMessageBytes) {

@@ -4,6 +4,7 @@
 import type { CallReport } from '../base/call-report.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
+import { IdTable } from '../base/id-table.ts';
 import { decodeBody, encodeBody } from './body.ts';
 import { type CallName, callEnd, callOverdue, callStart } from './diagnostics.ts';
 import type { RpcError, RpcErrorInfo } from './error.ts';
@@ -25,7 +26,7 @@ export interface PendingCallsOwner {
 export class PendingCalls {
   readonly #clock: Clock;
   readonly #owner: PendingCallsOwner;
-  readonly #calls = new Map<number, PendingCall>();
+  readonly #calls = new IdTable<PendingCall>();
   readonly #signals = new SignalGroups((callIds, reason) => this.#onAbort(callIds, reason));
 
   constructor(clock: Clock, owner: PendingCallsOwner) {
