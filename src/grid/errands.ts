@@ -8,8 +8,7 @@ import { Notice } from './notice.ts';
 /** Tells servers things, and knows which of them have not answered yet. No method throws. */
 export class Errands {
   readonly #clock: Clock;
-  /** What can be cancelled, and whether its server was late or had failed when it was told. */
-  readonly #outstanding = new Map<AbortController, { readonly isSuspect: boolean }>();
+  readonly #outstanding = new Map<AbortController, Errand>();
   readonly #changed = new Notice();
 
   constructor(clock: Clock) {
@@ -35,26 +34,34 @@ export class Errands {
     this.#run(false, (signal) => server.adviseCorrupt(storageIndex, shareNumber, what, { signal }));
   }
 
-  /** Waits for the answers, for suspect servers' not as long as for others', then gives up on the rest. */
+  /**
+   * Waits for the answers until each server has had so much time since it was told, suspect ones less than others; then
+   * gives up on the rest.
+   */
   async settle({ suspectsMs, othersMs }: { suspectsMs: number; othersMs: number }): Promise<void> {
-    const startMs = this.#clock.now();
-    const isWaitedFor = ({ isSuspect }: { readonly isSuspect: boolean }) =>
-      this.#clock.now() < startMs + (isSuspect ? suspectsMs : othersMs);
-    const timers = [suspectsMs, othersMs].map((delayMs) =>
-      this.#clock.setTimer(delayMs + 1, () => this.#changed.give()),
+    const leftMs = ({ isSuspect, toldAtMs }: Errand) =>
+      toldAtMs + (isSuspect ? suspectsMs : othersMs) - this.#clock.now();
+    const timers = [...this.#outstanding.values()].map((errand) =>
+      this.#clock.setTimer(Math.max(0, leftMs(errand)) + 1, () => this.#changed.give()),
     );
-    while ([...this.#outstanding.values()].some(isWaitedFor)) await this.#changed.next();
+    while ([...this.#outstanding.values()].some((errand) => leftMs(errand) > 0)) await this.#changed.next();
     for (const timer of timers) timer.cancel();
     for (const controller of this.#outstanding.keys()) controller.abort(new Error('the work is over'));
   }
 
   #run(isSuspect: boolean, tell: (signal: AbortSignal) => Promise<void>): void {
     const controller = new AbortController();
-    this.#outstanding.set(controller, { isSuspect });
+    this.#outstanding.set(controller, { isSuspect, toldAtMs: this.#clock.now() });
     const settled = () => {
       this.#outstanding.delete(controller);
       this.#changed.give();
     };
     tell(controller.signal).then(settled, settled);
   }
+}
+
+interface Errand {
+  /** Its server was late or had failed when it was told. */
+  readonly isSuspect: boolean;
+  readonly toldAtMs: number;
 }

@@ -9,7 +9,7 @@ import type { StorageServer } from '../storage/storage-server.ts';
  * How late an answer is, in this order:
  * - `due`: nothing unusual;
  * - `overdue`: the way to the server says that this server is usually quicker;
- * - `late`: several times as long as the others took;
+ * - `late`: longer than the others took, by more than they differ among themselves;
  * - `very late`: so long that it is better to do without this server, at some price;
  * - `hopeless`: it no longer holds up any decision.
  */
@@ -92,7 +92,8 @@ export class LateWatch<Subject = undefined> {
     if (!this.#histories.has(server)) {
       this.#histories.set(server, { firstAskedAtMs: question.startedAtMs, samples: [] });
     }
-    this.#arm(question.startedAtMs + this.#lateAfterMs(question));
+    const { usualMs, marginMs } = this.#patienceFor(question);
+    this.#arm(question.startedAtMs + usualMs + marginMs);
     return question;
   }
 
@@ -109,23 +110,29 @@ export class LateWatch<Subject = undefined> {
     if (samples.length > SAMPLES_PER_SERVER) samples.shift();
   }
 
-  #lateAfterMs(question: WatchedQuestion<Subject>): number {
-    const { floorMs } = this.#options;
+  /**
+   * From the others' answers, as RFC 6298 learns a time limit from a path's: what they took, and how much they differ;
+   * the fewer they are, the less is known of how much. What all of them took together, a slow line or a busy
+   * machine, is waited for once, not several times.
+   */
+  #patienceFor(question: WatchedQuestion<Subject>): Patience {
     const others = this.#othersOf(question);
-    if (others === undefined) return question.patienceMs;
-    return Math.max(floorMs, LATE_FACTOR * others.middleMs, others.slowestSinceMs + floorMs);
+    if (others === undefined) return { usualMs: 0, marginMs: question.patienceMs };
+    const { count, middleMs, deviationMs, slowestSinceMs } = others;
+    const spreadMs = deviationMs + middleMs / (2 * count);
+    return {
+      usualMs: Math.max(middleMs, slowestSinceMs),
+      marginMs: Math.max(this.#options.floorMs, LATE_DEVIATIONS * spreadMs),
+    };
   }
 
   /**
-   * What the others took: each one's slowest lately, the middle of them; and the slowest answer that came while
-   * this question was open, for where some servers are near and some are far, the first far one excuses the
-   * others. Undefined until most of those that were asked no later have answered: as long as most are silent,
-   * the fault may well be ours.
+   * What the others took: each one's slowest lately, the middle of them, and the middle of what they are away from that;
+   * and the slowest answer that came while this question was open, for where some servers are near and some are far,
+   * the first far one excuses the others. Undefined until most of those that were asked no later have answered: as
+   * long as most are silent, the fault may well be ours.
    */
-  #othersOf({
-    server,
-    startedAtMs,
-  }: WatchedQuestion<Subject>): { readonly middleMs: number; readonly slowestSinceMs: number } | undefined {
+  #othersOf({ server, startedAtMs }: WatchedQuestion<Subject>): Others | undefined {
     const slowestMs: number[] = [];
     let slowestSinceMs = 0;
     let others = 0;
@@ -138,9 +145,11 @@ export class LateWatch<Subject = undefined> {
         if (atMs >= startedAtMs) slowestSinceMs = Math.max(slowestSinceMs, durationMs);
       }
     }
-    if (slowestMs.length === 0 || 2 * slowestMs.length < others) return undefined;
-    slowestMs.sort((a, b) => a - b);
-    return { middleMs: slowestMs[Math.ceil(slowestMs.length / 2) - 1]!, slowestSinceMs };
+    const count = slowestMs.length;
+    if (count === 0 || 2 * count < others) return undefined;
+    const middleMs = middleOf(slowestMs);
+    const deviationMs = middleOf(slowestMs.map((ms) => Math.abs(ms - middleMs)));
+    return { count, middleMs, deviationMs, slowestSinceMs };
   }
 
   #raise(question: WatchedQuestion<Subject>, lateness: Lateness): void {
@@ -154,10 +163,10 @@ export class LateWatch<Subject = undefined> {
     if (this.#asked.size === 0) this.#disarm();
     let nextAtMs = Number.POSITIVE_INFINITY;
     for (const question of [...this.#asked]) {
-      const lateAfterMs = this.#lateAfterMs(question);
+      const { usualMs, marginMs } = this.#patienceFor(question);
       let reached: Lateness = question.isOverdue ? 'overdue' : 'due';
       for (const { lateness, factor, leastMs } of STEPS) {
-        const thresholdMs = Math.max(leastMs, factor * lateAfterMs);
+        const thresholdMs = Math.max(leastMs, usualMs + factor * marginMs);
         if (question.ageMs() < thresholdMs) {
           // Others may have shown meanwhile that it is no later than they are.
           if (isAtLeast(question.lateness, lateness)) question.lateness = reached;
@@ -199,6 +208,21 @@ interface History {
   readonly samples: { readonly durationMs: number; readonly atMs: number }[];
 }
 
+/** What the other servers show. */
+interface Others {
+  /** How many have answered. */
+  readonly count: number;
+  readonly middleMs: number;
+  readonly deviationMs: number;
+  readonly slowestSinceMs: number;
+}
+
+/** A question is late when it is older than both together. */
+interface Patience {
+  readonly usualMs: number;
+  readonly marginMs: number;
+}
+
 interface WatchedQuestion<Subject> extends Question<Subject> {
   lateness: Lateness;
   startedAtMs: number;
@@ -209,16 +233,22 @@ interface WatchedQuestion<Subject> extends Question<Subject> {
 
 const LEVELS: readonly Lateness[] = ['due', 'overdue', 'late', 'very late', 'hopeless'];
 
-/** The steps that time alone brings, as multiples of the time after which an answer is late. */
+/** The steps that time alone brings, as multiples of the margin after which an answer is late. */
 const STEPS: readonly { lateness: Lateness; factor: number; leastMs: number }[] = [
   { lateness: 'late', factor: 1, leastMs: 0 },
   { lateness: 'very late', factor: 2.5, leastMs: 0 },
   { lateness: 'hopeless', factor: 10, leastMs: 3000 },
 ];
 
-/** Late: four times as long as the middle one of the others at its slowest. */
-const LATE_FACTOR = 4;
+/** As RFC 6298 has it. */
+const LATE_DEVIATIONS = 4;
 const SAMPLES_PER_SERVER = 4;
 
 /** A timer that fires so much too late means that this process was stopped; the time that it then gets to read. */
 const STALL_MS = 100;
+
+/** The lower one of two. */
+function middleOf(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.ceil(sorted.length / 2) - 1]!;
+}

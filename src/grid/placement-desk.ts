@@ -4,7 +4,7 @@
 import type { Timer } from '../base/clock.ts';
 import { StorageError, type StorageServer } from '../storage/storage-server.ts';
 import { outcomeOf, seconds } from './error.ts';
-import type { Question } from './late-watch.ts';
+import { isAtLeast, type Lateness, type Question } from './late-watch.ts';
 
 /** What is known of one server in one placement. */
 export interface Desk {
@@ -12,7 +12,7 @@ export interface Desk {
   readonly uploadSecret: Uint8Array;
   /** It failed or refused: it is not asked again. */
   shut: boolean;
-  /** It was late when it was asked what it has: it is asked last. */
+  /** It was late when it was asked what it has: it is asked last, and late from the beginning. */
   doubtful: boolean;
   readonly granted: Set<number>;
   /** Shares that were there before. */
@@ -57,6 +57,12 @@ export function shut(desk: Desk, outcome: string): void {
 /** Whether it can be asked something now. */
 export function isFree({ shut, asking, busy }: Desk): boolean {
   return !shut && asking === undefined && busy.timer === undefined;
+}
+
+/** Whether it was asked something and is not that late with it. */
+export function isInTime({ asking, doubtful }: Desk, limit: Lateness): boolean {
+  if (asking === undefined || isAtLeast(asking.question.lateness, limit)) return false;
+  return !(doubtful && isAtLeast('late', limit));
 }
 
 /** Whether it has taken or holds a share, so that there is reason to hope it takes another. */

@@ -17,6 +17,7 @@ import {
   deskOutcome,
   isBusy,
   isFree,
+  isInTime,
   newDesk,
   pollDelayMs,
   shut,
@@ -58,7 +59,7 @@ export interface Grant extends Holding<StorageServer> {
 }
 
 /**
- * - `working`: there are answers worth waiting for;
+ * - `working`: there are answers worth waiting for, though perhaps not before the push begins;
  * - `placed`: each share has its place, or happiness is reached and no better place is to be had soon;
  * - `stuck`: happiness is out of reach.
  */
@@ -69,7 +70,8 @@ export type PlacementState = 'working' | 'placed' | 'stuck';
  *
  * A share without a place is offered to the next server of the ring that holds none. When there is no such
  * server, it goes to the one with the fewest shares; but a server that is merely late keeps its share so long as
- * it is not `very late`, for a second share at another server is worth less than a share at a server of its own.
+ * it is not `very late`, for a second share at another server is worth less than a share at a server of its own. It is
+ * not waited for alone: meanwhile the others are given theirs.
  */
 export class Placement {
   readonly #options: PlacementOptions;
@@ -80,6 +82,8 @@ export class Placement {
   readonly #kept = new Set<number>();
   readonly #allocations: LateWatch<Desk>;
   #pushing = false;
+  /** How late a server may be before its share becomes another server's second one. */
+  #patience: Lateness = 'very late';
   /** Set while a share waits for a token. */
   #payTimer: Timer | undefined;
 
@@ -108,7 +112,7 @@ export class Placement {
     const watch = new LateWatch<Desk>({
       clock,
       floorMs: 150,
-      unknownMs: 500,
+      unknownMs: 1500,
       onLate: (question) => {
         question.subject.doubtful = true;
         changed.give();
@@ -160,19 +164,35 @@ export class Placement {
     this.#options.onChange();
   }
 
-  /**
-   * From now on shares are written: a grant is never taken back for a better one, and who has not answered by
-   * now is not waited for.
-   */
+  /** The goal is reached, and who has not answered yet is late: time to begin with the others. */
+  get canBeginPush(): boolean {
+    return reaches(this.#options.goal, this.holdings) && !this.#isWaitedFor('late');
+  }
+
+  /** From now on shares are written: a grant is never taken back for a better one. */
   beginPush(): void {
     this.#pushing = true;
-    for (const desk of this.#desks) {
-      if (desk.asking === undefined) continue;
-      shut(desk, `did not answer within ${seconds(desk.asking.question.ageMs())}`);
-      this.#cancel(desk);
-    }
     for (const desk of this.#desks) if (desk.busy.timer !== undefined) this.#stopPolling(desk);
-    for (const share of this.#wanted.keys()) if (!this.#isPlaced(share)) this.#wanted.delete(share);
+    this.#dismiss();
+    for (const share of this.#wanted.keys()) {
+      if (!this.#isPlaced(share) && !this.#isAskedFor(share)) this.#wanted.delete(share);
+    }
+  }
+
+  /**
+   * The others have done all that they could be asked to do since the last servers were asked to take a share: these
+   * are not worth more time.
+   */
+  hurry(): void {
+    if (this.#patience === 'late') return;
+    this.#patience = 'late';
+    this.#changed();
+  }
+
+  /** Shares for which a place may still be found. */
+  get sought(): number[] {
+    const matched = maximumMatching(this.existing);
+    return [...this.#wanted.keys()].filter((share) => !this.#grants.has(share) && !matched.has(share));
   }
 
   /** The server of this share failed and gets no other one; the share is offered to another server. */
@@ -220,18 +240,12 @@ export class Placement {
   }
 
   get state(): PlacementState {
-    const open = this.#desks.flatMap(({ asking }) => (asking === undefined ? [] : [asking]));
-    const matched = maximumMatching(this.existing);
-    const isSought = (share: number) =>
-      this.#wanted.has(share) && !this.#grants.has(share) && !matched.has(share);
-    const waitsFor = (limit: Lateness) =>
-      open.some(({ shares, question }) => !isAtLeast(question.lateness, limit) && shares.some(isSought));
-    if (waitsFor('very late')) return 'working';
+    if (this.#isWaitedFor(this.#patience)) return 'working';
     if (reaches(this.#options.goal, this.holdings)) return 'placed';
     // A share that waits for its turn to be offered elsewhere may still find a place.
     if (this.#payTimer !== undefined) return 'working';
     // Short of the goal anybody's answer helps, also one for a share that has a place by now.
-    const isHopeful = open.some(({ question }) => !isAtLeast(question.lateness, 'hopeless'));
+    const isHopeful = this.#desks.some((desk) => isInTime(desk, 'hopeless'));
     return isHopeful || this.#desks.some(({ busy }) => busy.timer !== undefined) ? 'working' : 'stuck';
   }
 
@@ -261,7 +275,26 @@ export class Placement {
 
   #changed(): void {
     this.#assign();
+    if (this.#pushing) this.#dismiss();
     this.#options.onChange();
+  }
+
+  /** Whether a server that was asked to take a share which has no place is not as late as that. */
+  #isWaitedFor(limit: Lateness): boolean {
+    const sought = new Set(this.sought);
+    return this.#desks.some(
+      (desk) => isInTime(desk, limit) && desk.asking!.shares.some((share) => sought.has(share)),
+    );
+  }
+
+  /** Lets go of who has not answered and is not needed any more. */
+  #dismiss(): void {
+    const sought = new Set(this.sought);
+    for (const desk of this.#desks) {
+      if (desk.asking === undefined || desk.asking.shares.some((share) => sought.has(share))) continue;
+      shut(desk, `did not answer within ${seconds(desk.asking.question.ageMs())}`);
+      this.#cancel(desk);
+    }
   }
 
   #isPlaced(share: number): boolean {
@@ -286,7 +319,7 @@ export class Placement {
         if (!this.#pay(share)) continue;
         vacant.delete(desk);
         offer(desk, share);
-      } else if (!this.#isPlaced(share) && !this.#isAskedFor(share, 'very late')) {
+      } else if (!this.#isPlaced(share) && !this.#isAskedFor(share, this.#patience)) {
         homeless.push(share);
       }
     }
@@ -315,9 +348,7 @@ export class Placement {
   /** Whether a server was asked to take this share and, with a `limit`, is not that late. */
   #isAskedFor(share: number, limit?: Lateness): boolean {
     return this.#desks.some(
-      ({ asking }) =>
-        asking?.shares.includes(share) &&
-        (limit === undefined || !isAtLeast(asking.question.lateness, limit)),
+      (desk) => desk.asking?.shares.includes(share) && (limit === undefined || isInTime(desk, limit)),
     );
   }
 
@@ -426,8 +457,8 @@ export class Placement {
   #cancel(desk: Desk): void {
     const { asking } = desk;
     if (asking === undefined) return;
+    const isLate = !isInTime(desk, 'overdue');
     desk.asking = undefined;
-    const isLate = isAtLeast(asking.question.lateness, 'overdue');
     asking.question.dropped();
     asking.controller.abort(new Error('another server took the share'));
     for (const share of asking.shares) {

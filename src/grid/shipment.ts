@@ -110,6 +110,10 @@ export class Shipment {
     this.#checkpoint();
     placement.start();
     while (placement.state === 'working') {
+      if (placement.canBeginPush) {
+        if (placement.grants.size > 0) break;
+        placement.hurry();
+      }
       await this.#changed.next();
       this.#checkpoint();
     }

@@ -43,7 +43,7 @@ export class Survey {
     this.#watch = new LateWatch({
       clock: options.clock,
       floorMs: LATE_FLOOR_MS,
-      unknownMs: 500,
+      unknownMs: UNKNOWN_MS,
       onLate: () => {
         this.#advance();
         options.onChange();
@@ -159,4 +159,6 @@ interface Visit {
 /** Questions that are small both ways. */
 const ASKED_AT_ONCE = 100;
 /** So much may be lost to a server that is silent; for a verdict on a file it is worth more than for a download. */
-export const LATE_FLOOR_MS = 400;
+export const LATE_FLOOR_MS = 250;
+/** With nothing to compare with, a line may well be that slow: most who are silent are found out by the transport before. */
+export const UNKNOWN_MS = 3000;

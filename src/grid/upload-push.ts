@@ -60,6 +60,8 @@ export class Push {
   readonly #lanes = new Map<number, Lane>();
   /** Shares whose server came later: segments below this number are still to be given to the lane. */
   readonly #missingBelow = new Map<number, number>();
+  /** Shares for which a late server is still waited for: what there is for them already, as far as a lane may hold it. */
+  readonly #held = new Map<number, Piece[]>();
   /** Shares without a server, from the moment when their server was lost: index into `replaced`. */
   readonly #moving = new Map<number, number>();
   readonly #writes: LateWatch<undefined>;
@@ -81,7 +83,8 @@ export class Push {
     this.#windowBytes = Math.max(1, segments) * blockSizeBytes;
     const onLate = () => changed.give();
     this.#writes = new LateWatch({ clock, floorMs: 250, unknownMs: 1000, onLate });
-    this.#closes = new LateWatch({ clock, floorMs: 300, unknownMs: 1000, onLate });
+    // Making a share final takes a disk its time, and unevenly so.
+    this.#closes = new LateWatch({ clock, floorMs: 350, unknownMs: 1000, onLate });
   }
 
   /**
@@ -92,12 +95,15 @@ export class Push {
     const { source, encoder, onSegment, onStage } = this.#options;
     onStage('pushing');
     this.#adoptGrants();
+    for (const share of this.#options.placement.sought) this.#held.set(share, []);
     for await (const { index, bytes } of segmentsOf(source, encoder.segmentation.segmentSizeBytes)) {
-      await this.#until(() => this.#hasRoom(this.#lanes.values()));
+      await this.#until(() => this.#hasRoom(this.#lanes.values()) && !this.#isHeldFull);
       onSegment(bytes);
       const blocks = encoder.encodeSegment(index, bytes);
       this.#segmentsEncoded = index + 1;
-      for (const [share, lane] of this.#lanes) lane.enqueue(encoder.blockOffsetOf(index), blocks[share]!);
+      const offset = encoder.blockOffsetOf(index);
+      for (const [share, lane] of this.#lanes) lane.enqueue(offset, blocks[share]!);
+      for (const [share, pieces] of this.#held) pieces.push({ offset, bytes: blocks[share]! });
     }
     this.#file = encoder.finish();
     for (const [share, lane] of this.#lanes) if (!this.#missingBelow.has(share)) this.#completeLane(lane);
@@ -140,6 +146,7 @@ export class Push {
       if (this.#failure !== undefined) throw this.#failure.error;
       this.#adoptGrants();
       this.#replaceHoldUps();
+      this.#hurryLatecomers();
       if (this.#options.placement.state === 'stuck') throw new TooFewServersLeft();
       if (holds()) return;
       await this.#options.changed.next();
@@ -174,11 +181,36 @@ export class Push {
         this.replaced[moved] = { ...this.replaced[moved]!, to: grant.server.name };
         this.#moving.delete(share);
       }
-      if (this.#segmentsEncoded > 0) {
+      const pieces = this.#held.get(share);
+      this.#held.delete(share);
+      if (pieces !== undefined) {
+        for (const { offset, bytes } of pieces) lane.enqueue(offset, bytes);
+        if (this.#file !== undefined) this.#completeLane(lane);
+      } else if (this.#segmentsEncoded > 0) {
         this.#missingBelow.set(share, this.#segmentsEncoded);
         this.#catchingUp ??= this.#catchUp();
       }
     }
+  }
+
+  /**
+   * Who was asked to take a share and is late may answer as long as the others have work to do. Then the share becomes
+   * another server's second one.
+   */
+  #hurryLatecomers(): void {
+    const { placement, waitForAll } = this.#options;
+    if (this.#held.size > 0 && placement.state !== 'working') this.#held.clear();
+    if (this.#held.size === 0 || waitForAll || !(this.#file !== undefined || this.#isHeldFull)) return;
+    const isDone = (lane: Lane) => this.#file === undefined || lane.isWritten;
+    const lanes = [...this.#lanes.values()];
+    if (lanes.every((lane) => isAtLeast(lane.lateness, 'late') || (isDone(lane) && !lane.isBusy))) {
+      placement.hurry();
+    }
+  }
+
+  get #isHeldFull(): boolean {
+    const [pieces = []] = this.#held.values();
+    return pieces.reduce((sum, { bytes }) => sum + bytes.length, 0) >= this.#laneBytesMax;
   }
 
   /** The share's server is given up; another one is looked for. */
@@ -202,9 +234,17 @@ export class Push {
 
   /** Whether a lane holds as much as it may: more when its server is late, so that it does not hold up the rest. */
   #isFull(lane: Lane): boolean {
-    const windowBytes = this.#windowBytes * (isAtLeast(lane.lateness, 'overdue') ? LATE_WINDOW_FACTOR : 1);
-    // Two runs of bytes, old segments and new ones, may each be waiting to be worth a write.
-    return lane.queuedBytes >= Math.max(windowBytes, 2 * WRITE_BYTES_MIN);
+    const isLate = isAtLeast(lane.lateness, 'overdue');
+    return lane.queuedBytes >= (isLate ? this.#lateLaneBytesMax : this.#laneBytesMax);
+  }
+
+  // Two runs of bytes, old segments and new ones, may each be waiting to be worth a write.
+  get #laneBytesMax(): number {
+    return Math.max(this.#windowBytes, 2 * WRITE_BYTES_MIN);
+  }
+
+  get #lateLaneBytesMax(): number {
+    return Math.max(LATE_WINDOW_FACTOR * this.#windowBytes, 2 * WRITE_BYTES_MIN);
   }
 
   /**
@@ -242,9 +282,7 @@ export class Push {
     if (waitForAll) return false;
     const come = lanes.filter(hasCome).map((lane) => lane.grant);
     if (!reaches(goal, [...placement.existing, ...come])) return false;
-    // Making a share final takes a disk its time, and unevenly so.
-    const limit = rest.some((lane) => lane.isWritten) ? 'very late' : 'late';
-    return rest.every((lane) => isAtLeast(lane.lateness, limit));
+    return rest.every((lane) => isAtLeast(lane.lateness, 'late'));
   }
 
   /** Gives lanes that joined later the blocks that they missed, in passes over the source. */
@@ -292,6 +330,12 @@ export class Push {
     for (const lane of this.#lanes.values()) bytes += lane.ackedBytes;
     return bytes;
   }
+}
+
+/** A part of a share. */
+interface Piece {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
 }
 
 /** Segments that a lane may be behind the encoder, where the blocks of all lanes together stay below the bytes. */

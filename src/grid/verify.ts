@@ -17,7 +17,7 @@ import { Notice } from './notice.ts';
 import { ReadBudget } from './read-budget.ts';
 import { ServerRecord } from './server-record.ts';
 import { type SharedFile, ShareReader } from './share-reader.ts';
-import { LATE_FLOOR_MS, Survey } from './survey.ts';
+import { LATE_FLOOR_MS, Survey, UNKNOWN_MS } from './survey.ts';
 
 /** What every block of every share says. `shares` and what follows from them are the intact ones. */
 export interface VerifiedHealth extends FileHealth {
@@ -92,7 +92,7 @@ class VerifyRun {
       new LateWatch<(lateness: Lateness) => void>({
         clock,
         floorMs: LATE_FLOOR_MS,
-        unknownMs: 500,
+        unknownMs: UNKNOWN_MS,
         onLate: ({ subject, lateness }) => subject(lateness),
       });
     this.#shared = {

@@ -24,12 +24,34 @@ function setUp(serverCount = 6) {
 }
 
 describe('LateWatch', () => {
-  test('finds late who takes four times as long as the middle one of the others', async () => {
+  test('finds late who takes longer than the others by more than they differ', async () => {
     const { clock, raised, ask, answerAfter } = setUp();
-    for (const [i, ms] of [30, 40, 50, 60, 70].entries()) answerAfter(i, ms);
+    for (const [i, ms] of [100, 150, 200, 250, 300].entries()) answerAfter(i, ms);
     ask(5);
     await clock.run();
-    expect(raised).toEqual(['q5 late @200', 'q5 very late @500', 'q5 hopeless @3000']);
+    // The slowest, and four times their deviation of 50 and what five do not tell of it: 200 / 2 / 5.
+    expect(raised).toEqual(['q5 late @580', 'q5 very late @1000', 'q5 hopeless @3100']);
+  });
+
+  test('waits once for what all of them take alike', async () => {
+    const { clock, raised, ask, answerAfter } = setUp();
+    for (let i = 0; i < 5; i++) answerAfter(i, 400 + i);
+    ask(5);
+    await clock.run({ forMs: 900 });
+    const marginMs = 4 * (1 + 402 / 10);
+    expect(raised).toEqual([`q5 late @${404 + marginMs}`, `q5 very late @${404 + 2.5 * marginMs}`]);
+  });
+
+  test('trusts few answers less than many', async () => {
+    const lateAtMs: number[] = [];
+    for (const others of [1, 2, 5]) {
+      const { clock, raised, ask, answerAfter } = setUp();
+      for (let i = 0; i < others; i++) answerAfter(i, 200);
+      ask(5);
+      await clock.run({ forMs: 1000 });
+      lateAtMs.push(Number(raised[0]!.split('@')[1]));
+    }
+    expect(lateAtMs).toEqual([600, 400, 300]);
   });
 
   test('finds nobody late before the floor, however quick the others are', async () => {
@@ -37,7 +59,7 @@ describe('LateWatch', () => {
     for (let i = 0; i < 5; i++) answerAfter(i, 1);
     ask(5);
     await clock.run({ forMs: 300 });
-    expect(raised).toEqual(['q5 late @101', 'q5 very late @252.5']);
+    expect(raised).toEqual(['q5 late @101', 'q5 very late @251']);
   });
 
   test('knows nothing as long as most of the others are silent', async () => {
@@ -64,8 +86,8 @@ describe('LateWatch', () => {
     for (let i = 0; i < 4; i++) answerAfter(i, i === 3 ? 90 : 10);
     await clock.run({ forMs: 95 });
     ask(5);
-    await clock.run({ forMs: 100 });
-    expect(raised).toEqual(['q5 late @195']);
+    await clock.run({ forMs: 110 });
+    expect(raised).toEqual(['q5 late @205']);
   });
 
   test('does not count a server against itself', async () => {
@@ -73,8 +95,8 @@ describe('LateWatch', () => {
     for (let i = 0; i < 3; i++) answerAfter(i, i === 0 ? 80 : 10);
     await clock.run({ forMs: 90 });
     ask(0);
-    await clock.run({ forMs: 100 });
-    expect(raised).toEqual(['q0 late @190']);
+    await clock.run({ forMs: 110 });
+    expect(raised).toEqual(['q0 late @200']);
   });
 
   test('takes the word of the transport for overdue at once, and once only', async () => {
@@ -95,13 +117,13 @@ describe('LateWatch', () => {
     ask(0);
     answerAfter(1, 300);
     answerAfter(2, 300);
-    await clock.run({ forMs: 600 });
+    await clock.run({ forMs: 500 });
     expect(raised).toEqual([]);
     for (let i = 0; i < 4; i++) answerAfter(2, 10);
     await clock.run({ forMs: 20 });
-    expect(raised).toEqual(['q0 late @610']);
-    await clock.run({ forMs: 400 });
-    expect(raised).toEqual(['q0 late @610', 'q0 very late @1000']);
+    expect(raised).toEqual(['q0 late @510']);
+    await clock.run({ forMs: 100 });
+    expect(raised).toEqual(['q0 late @510', 'q0 very late @550']);
   });
 
   test('takes it back when the others turn out to need as long', async () => {
@@ -114,7 +136,11 @@ describe('LateWatch', () => {
     await clock.run({ forMs: 1 });
     expect(question.lateness).toBe('due');
     await clock.run({ forMs: 2100 });
-    expect(raised.filter((text) => text.startsWith('q0'))).toEqual(['q0 late @500', 'q0 late @2800']);
+    expect(raised.filter((text) => text.startsWith('q0'))).toEqual([
+      'q0 late @500',
+      'q0 late @1400',
+      'q0 very late @2450',
+    ]);
   });
 
   test('gives a question twice the time of those that wait already, when there is nothing to compare with', async () => {

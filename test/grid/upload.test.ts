@@ -102,12 +102,50 @@ describe('placement', () => {
     expectNothingLeft(grid);
   });
 
-  test('uses a server that answers late, while nobody else has taken its share', async () => {
+  test('uses a server that answers late, while the others are at work', async () => {
     const grid = new GridFixture(10);
+    for (const server of grid.servers) {
+      server.latencyMs = ({ operation }) => (operation === 'write' ? 150 : 5);
+    }
     grid.servers[3]!.latencyMs = ({ operation }) => (operation === 'allocate' ? 250 : 5);
-    const { happiness } = await grid.put(SHORT, options);
+    const { happiness, capability } = await grid.put(SHORT, options);
     expect(happiness).toBe(10);
     expect(grid.servers.every(({ shares }) => shares.size === 1)).toBe(true);
+    // The others were not kept waiting for it.
+    expect(grid.clock.now()).toBeLessThan(300);
+    await expectIntact(grid, capability, SHORT);
+  });
+
+  test('keeps what a late server is to have, as far as a lane may hold it, and reads the source once', async () => {
+    const grid = new GridFixture(5);
+    const segmentSizeBytes = 3 * 1024 * 1024;
+    const file = fileOf(6 * segmentSizeBytes);
+    let readBytes = 0;
+    const source: UploadSource = {
+      sizeBytes: file.length,
+      async *read() {
+        readBytes += file.length;
+        yield file;
+      },
+    };
+    for (const server of grid.servers)
+      server.latencyMs = ({ operation }) => (operation === 'write' ? 120 : 5);
+    const latecomer = grid.servers[2]!;
+    latecomer.latencyMs = ({ operation }) => (operation === 'allocate' ? 280 : 5);
+    const { happiness } = await grid.run(
+      upload(source, grid.servers, {
+        clock: grid.clock,
+        random: grid.random,
+        needed: 3,
+        happy: 3,
+        total: 5,
+        segmentSizeBytes,
+      }),
+    );
+    expect(happiness).toBe(5);
+    expect(latecomer.shares.size).toBe(1);
+    expect(readBytes).toBe(file.length);
+    expectNothingLeft(grid);
   });
 
   test('offers nothing twice when an answer shows that another server is late', async () => {
