@@ -2,15 +2,12 @@
 // kept in the node's folder, so that the address stays the same.
 
 import { randomBytes } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { base32Encode } from '../base/base32.ts';
 import { makeTlsIdentity, type TlsIdentity } from '../gbs/certificate.ts';
 import { type HttpsFacade, serveHttps } from '../gbs/https-facade.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
-import { EXIT } from './exit-codes.ts';
-import { CliError, isErrnoException } from './failure.ts';
-import { quoteName } from './units.ts';
+import { keepSecret, noSecret, type SecretKind } from './secret-file.ts';
 
 /** Where to serve what. */
 export interface HttpServiceOptions {
@@ -24,47 +21,30 @@ export interface HttpServiceOptions {
 /** Serves; the address is the same each time. @throws RpcError, CliError. */
 export async function openHttpService(options: HttpServiceOptions): Promise<HttpsFacade> {
   const { dir, server, host, port } = options;
-  const identity = await keptText(join(dir, 'http.pem'), () => {
+  const pemPath = join(dir, 'http.pem');
+  const pem = await keepSecret(pemPath, PEM, () => {
     const { privateKey, certificate } = makeTlsIdentity();
-    return privateKey + certificate;
+    return privateKey + certificate.trimEnd();
   });
-  const swissnum = await keptText(
-    join(dir, 'http.secret'),
-    () => `${base32Encode(randomBytes(SECRET_BYTES))}\n`,
+  const identity = identityOf(pem);
+  if (identity === undefined) throw noSecret(pemPath, PEM);
+  const swissnum = await keepSecret(join(dir, 'http.secret'), SECRET, () =>
+    base32Encode(randomBytes(SECRET_BYTES)),
   );
-  return serveHttps({
-    server,
-    host,
-    port,
-    identity: identityOf(identity, join(dir, 'http.pem')),
-    swissnum: swissnum.trim(),
-  });
+  return serveHttps({ server, host, port, identity, swissnum });
 }
 
-/** What a file holds; it is made, and readable to its owner only, when it is not there. */
-async function keptText(path: string, make: () => string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (!isErrnoException(error) || error.code !== 'ENOENT') throw error;
-  }
-  const text = make();
-  await writeFile(`${path}.new`, text, { mode: 0o600, flush: true });
-  await rename(`${path}.new`, path);
-  return text;
-}
-
-function identityOf(pem: string, path: string): TlsIdentity {
+function identityOf(pem: string): TlsIdentity | undefined {
   const [privateKey] =
-    /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----\n/.exec(pem) ?? [];
-  const [certificate] = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n/.exec(pem) ?? [];
-  if (privateKey !== undefined && certificate !== undefined) return { privateKey, certificate };
-  throw new CliError(`${quoteName(path)} does not hold a private key and a certificate`, {
-    code: 'BAD_KEY_FILE',
-    exitCode: EXIT.other,
-    next: 'bring it back from a backup, or remove it: the node will then have another address',
-  });
+    /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----/.exec(pem) ?? [];
+  const [certificate] = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/.exec(pem) ?? [];
+  if (privateKey === undefined || certificate === undefined) return undefined;
+  return { privateKey: `${privateKey}\n`, certificate: `${certificate}\n` };
 }
+
+const REMEDY = 'bring it back from a backup, or remove it: the node will then have another address';
+const PEM: SecretKind = { name: 'private key with its certificate', remedy: REMEDY };
+const SECRET: SecretKind = { name: 'secret of an address', remedy: REMEDY };
 
 /** 160 bits, as Tahoe-LAFS's own. */
 const SECRET_BYTES = 20;

@@ -2,14 +2,20 @@
 // a lease given today can be renewed tomorrow.
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { fileProblem, isErrnoException, usageError } from './failure.ts';
+import { dirname, join } from 'node:path';
+import { CliError, isErrnoException, usageError } from './failure.ts';
 import type { CliEnv } from './io.ts';
-import { parseBase64, quoteName } from './units.ts';
+import { findSecret, keepSecret, noSecret, type SecretKind } from './secret-file.ts';
+import { parseBase64 } from './units.ts';
 
 const SECRET_BYTES = 32;
+
+const LEASE_SECRET: SecretKind = {
+  name: 'lease secret',
+  remedy: `write ${SECRET_BYTES} bytes in base64 into it, or remove it: what is leased then is leased anew`,
+};
 
 /**
  * The secret of NEVERMIND_LEASE_SECRET, else of `nevermind/lease-secret` in the XDG configuration folder. Where there is
@@ -18,41 +24,36 @@ const SECRET_BYTES = 32;
  */
 export async function leaseSecret(env: CliEnv): Promise<Uint8Array> {
   if (env.NEVERMIND_LEASE_SECRET) {
-    return decode(env.NEVERMIND_LEASE_SECRET, 'NEVERMIND_LEASE_SECRET', 'set it to');
+    const given = decode(env.NEVERMIND_LEASE_SECRET);
+    if (given !== undefined) return given;
+    throw usageError(
+      'NEVERMIND_LEASE_SECRET is no lease secret',
+      `set it to ${SECRET_BYTES} bytes in base64`,
+    );
   }
   const home = env.HOME || homedir();
-  const folder = join(env.XDG_CONFIG_HOME || join(home, '.config'), 'nevermind');
-  const path = join(folder, 'lease-secret');
-  const kept = await readIfThere(path);
-  if (kept !== undefined) return decode(kept, quoteName(path), 'remove it, or write into it');
-  const secret = new Uint8Array(randomBytes(SECRET_BYTES));
-  try {
-    // A home that is not there is not made: it is that of a service which has none.
-    await stat(env.XDG_CONFIG_HOME || home);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    // `wx`: of two that come here at once, one wins; the other's leases are its own for this run.
-    await writeFile(path, `${Buffer.from(secret).toString('base64')}\n`, { flag: 'wx', mode: 0o600 });
-  } catch (error) {
-    if (!isErrnoException(error)) throw error;
-  }
+  const path = join(env.XDG_CONFIG_HOME || join(home, '.config'), 'nevermind', 'lease-secret');
+  const text = (await findSecret(path, LEASE_SECRET)) ?? (await made(path, env.XDG_CONFIG_HOME || home));
+  const secret = decode(text);
+  if (secret === undefined) throw noSecret(path, LEASE_SECRET);
   return secret;
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
+/** A new one, kept if it can be. A `home` that is not there is not made: it is that of a service which has none. */
+async function made(path: string, home: string): Promise<string> {
+  const secret = randomBytes(SECRET_BYTES).toString('base64');
   try {
-    return await readFile(path, 'utf8');
+    await stat(home);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    return await keepSecret(path, LEASE_SECRET, () => secret);
   } catch (error) {
-    if (!isErrnoException(error)) throw error;
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-    throw usageError(
-      `the lease secret cannot be read: ${fileProblem(error, path)}`,
-      'make it readable, or set NEVERMIND_LEASE_SECRET',
-    );
+    if (isErrnoException(error) || (error instanceof CliError && isErrnoException(error.cause)))
+      return secret;
+    throw error;
   }
 }
 
-function decode(text: string, what: string, remedy: string): Uint8Array {
+function decode(text: string): Uint8Array | undefined {
   const bytes = parseBase64(text.trim());
-  if (bytes?.length === SECRET_BYTES) return bytes;
-  throw usageError(`${what} is no lease secret`, `${remedy} ${SECRET_BYTES} bytes in base64`);
+  return bytes?.length === SECRET_BYTES ? bytes : undefined;
 }

@@ -17,10 +17,10 @@ import { CliError, fileProblem, isErrnoException } from './failure.ts';
 import { lockFolder } from './folder-lock.ts';
 import { openHttpService } from './http-service.ts';
 import { type CliIo, writeFully } from './io.ts';
-import { keepKeyFile, keepSecretFile } from './key-file.ts';
+import { keepKeyFile } from './key-file.ts';
 import { openTransport, type TransportKind } from './network.ts';
+import { keepSecret, noSecret, type SecretKind } from './secret-file.ts';
 import { openTrace } from './trace.ts';
-import { quoteName } from './units.ts';
 import { runVerb } from './verb.ts';
 
 /** Where a node keeps its shares and where it is reached. */
@@ -73,14 +73,15 @@ export function node(io: CliIo, options: NodeOptions): Promise<number> {
 /** Kept apart from the key, so that its owner can change it: who has the old address is then locked out. */
 async function keptSwissnum(dir: string, identity: Identity): Promise<string> {
   const path = join(dir, 'node.swissnum');
-  const swissnum = await keepSecretFile(path, () => swissnumOf(identity));
-  if (isSwissnum(swissnum)) return swissnum;
-  throw new CliError(`${quoteName(path)} holds no swissnum: 1 to 128 letters, digits, "-" or "_"`, {
-    code: 'KEY_FILE',
-    exitCode: EXIT.usage,
-    next: 'bring it back from a backup, or remove it: the address is then the one that follows from the key',
-  });
+  const swissnum = await keepSecret(path, SWISSNUM, () => swissnumOf(identity));
+  if (!isSwissnum(swissnum)) throw noSecret(path, SWISSNUM);
+  return swissnum;
 }
+
+const SWISSNUM: SecretKind = {
+  name: 'swissnum (1 to 128 letters, digits, "-" or "_")',
+  remedy: 'bring it back from a backup, or remove it: the address is then the one that follows from the key',
+};
 
 async function openHttp(
   { dir, http, host = LOOPBACK }: NodeOptions,

@@ -1,11 +1,13 @@
 // Keys, lists of allowed clients, and what must never be shown of them.
 
-import { chmod, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parseAllowedKeys } from '../../src/cli/allow-list.ts';
 import { EXIT } from '../../src/cli/exit-codes.ts';
-import { keepSecretFile } from '../../src/cli/key-file.ts';
+import { leaseSecret } from '../../src/cli/lease-secret.ts';
+import { keepSecret } from '../../src/cli/secret-file.ts';
 import { parseAddress } from '../../src/transport/address.ts';
 import { type FakeIo, fakeIo, run, testFolder } from './cli-fixture.ts';
 
@@ -15,6 +17,7 @@ vi.setConfig({ testTimeout: 60_000 });
 const KINDS = ['udp', 'tcp'] as const;
 
 const A_KEY = 'A'.repeat(43);
+const KIND = { name: 'secret', remedy: 'make another' };
 
 /** A node in this process; its address, and its complaints in `io.stderr`. */
 async function startNode(args: readonly string[]): Promise<{ io: FakeIo; address: string }> {
@@ -52,10 +55,30 @@ describe('nevermind key', () => {
     let count = 0;
     const path = join(folder, 'secret');
     const all = await Promise.all(
-      Array.from({ length: 20 }, () => keepSecretFile(path, () => `secret ${count++}`)),
+      Array.from({ length: 20 }, () => keepSecret(path, KIND, () => `secret ${count++}`)),
     );
     expect(new Set(all).size).toBe(1);
     expect(await readdir(folder)).toEqual(['secret']);
+  });
+
+  test('that is no regular file is refused, and not waited for', async () => {
+    const folder = await testFolder();
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', ['-m', '600', pipe]);
+    for (const path of [pipe, folder, '/dev/zero']) {
+      const { exitCode, stderr } = await run(['key', path]);
+      expect(exitCode).toBe(EXIT.usage);
+      expect(stderr).toContain('is no key file');
+    }
+  });
+
+  test('that cannot be made leaves nothing behind', async () => {
+    const folder = await testFolder();
+    const path = join(folder, 'none', 'my.key');
+    const { exitCode, stderr } = await run(['key', path]);
+    expect(exitCode).toBe(EXIT.usage);
+    expect(stderr).toContain('the key file cannot be used');
+    expect(await readdir(folder)).toEqual([]);
   });
 
   test.each([0o644, 0o640, 0o604])('refuses a file of mode %o, and says what to do', async (mode) => {
@@ -80,6 +103,47 @@ describe('nevermind key', () => {
     expect(exitCode).toBe(EXIT.usage);
     expect(stderr).toContain('is no key file');
     expect(content === '' || !stderr.includes(content)).toBe(true);
+  });
+});
+
+describe('the secret of leases', () => {
+  const SECRET = Buffer.alloc(32, 7).toString('base64');
+
+  test('made by many at once is one, for its owner only', async () => {
+    const home = await testFolder();
+    const all = await Promise.all(Array.from({ length: 20 }, () => leaseSecret({ HOME: home })));
+    expect(new Set(all.map((secret) => Buffer.from(secret).toString('hex'))).size).toBe(1);
+    const folder = join(home, '.config', 'nevermind');
+    expect(await readdir(folder)).toEqual(['lease-secret']);
+    expect((await stat(join(folder, 'lease-secret'))).mode & 0o777).toBe(0o600);
+  });
+
+  test('is as good as none where none can be kept', async () => {
+    const home = await testFolder();
+    const gone = { HOME: join(home, 'gone') };
+    expect(await leaseSecret(gone)).toHaveLength(32);
+    expect(await leaseSecret(gone)).not.toEqual(await leaseSecret(gone));
+    await writeFile(join(home, '.config'), 'no folder');
+    expect(await leaseSecret({ HOME: home })).toHaveLength(32);
+    expect(await readdir(home)).toEqual(['.config']);
+  });
+
+  test('that is there is used as it is, or refused', async () => {
+    const home = await testFolder();
+    const path = join(home, 'nevermind', 'lease-secret');
+    await mkdir(join(home, 'nevermind'));
+    const env = { XDG_CONFIG_HOME: home };
+    await writeFile(path, `${SECRET}\n`, { mode: 0o600 });
+    expect(await leaseSecret(env)).toEqual(new Uint8Array(32).fill(7));
+    await writeFile(path, SECRET.slice(4));
+    await expect(leaseSecret(env)).rejects.toMatchObject({
+      message: expect.stringContaining('is no lease secret'),
+    });
+    await writeFile(path, SECRET);
+    await chmod(path, 0o644);
+    await expect(leaseSecret(env)).rejects.toMatchObject({ next: expect.stringContaining('chmod 600') });
+    expect(await leaseSecret({ ...env, NEVERMIND_LEASE_SECRET: SECRET })).toEqual(new Uint8Array(32).fill(7));
+    await expect(leaseSecret({ NEVERMIND_LEASE_SECRET: 'x' })).rejects.toMatchObject({ code: 'USAGE' });
   });
 });
 
