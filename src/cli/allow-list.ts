@@ -1,16 +1,21 @@
 // `node --allow FILE`: the clients that may use a node, by their public keys; read again when the file changes, and on
 // SIGHUP. Whatever becomes of the file, the node is never open to everybody: a line that is no key lets nobody in, and a
-// file that cannot be read leaves the list as it was.
+// file that cannot be read, or is being written, leaves the list as it was.
 
 import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import type { Clock, Timer } from '../base/clock.ts';
 import { formatKey, parseKey } from '../session/identity.ts';
+import { systemClock } from '../transport/system-clock.ts';
 import { fileProblem, isErrnoException, usageError } from './failure.ts';
 import type { CliIo } from './io.ts';
 import { quoteName } from './units.ts';
 
 /** How often the file is looked at: a list that is replaced by renaming is no longer the file that a watch is on. */
 const POLL_MS = 500;
+
+/** What a file says is taken when it says the same for so long: who writes it in place is not in the middle of it. */
+export const SETTLED_AFTER_MS = 500;
 
 /** What a list says, and what of it could not be used. */
 export interface AllowedKeys {
@@ -38,15 +43,17 @@ export function parseAllowedKeys(text: string): AllowedKeys {
 export class AllowList implements Disposable {
   readonly #path: string;
   readonly #io: CliIo;
+  readonly #clock: Clock;
   readonly #hangups: Disposable;
   #keys: ReadonlySet<string>;
   /** Of the reading begun last: an older one that ends later changes nothing. */
   #reading = 0;
+  #timer: Timer | undefined;
 
   /** Reads the file and follows it until it is disposed. @throws CliError when it cannot be read. */
-  static async open(path: string, io: CliIo): Promise<AllowList> {
+  static async open(path: string, io: CliIo, clock: Clock = systemClock): Promise<AllowList> {
     try {
-      return new AllowList(path, await readFile(path, 'utf8'), io);
+      return new AllowList(path, await readFile(path, 'utf8'), io, clock);
     } catch (error) {
       if (!isErrnoException(error)) throw error;
       throw usageError(
@@ -56,9 +63,10 @@ export class AllowList implements Disposable {
     }
   }
 
-  private constructor(path: string, text: string, io: CliIo) {
+  private constructor(path: string, text: string, io: CliIo, clock: Clock) {
     this.#path = path;
     this.#io = io;
+    this.#clock = clock;
     this.#keys = this.#take(text);
     this.#hangups = io.takeHangups(() => void this.#reload());
     watchFile(path, { interval: POLL_MS, persistent: false }, this.#onChange);
@@ -70,18 +78,38 @@ export class AllowList implements Disposable {
   [Symbol.dispose](): void {
     unwatchFile(this.#path, this.#onChange);
     this.#hangups[Symbol.dispose]();
+    this.#reading++;
+    this.#timer?.cancel();
   }
 
-  readonly #onChange = (): void => void this.#reload();
+  readonly #onChange = (): void => void this.#follow(undefined);
 
+  /** The owner says that it is complete. */
   async #reload(): Promise<void> {
+    const text = await this.#read();
+    if (text !== undefined) this.#keys = this.#take(text);
+  }
+
+  /** Takes what the file says if it is what it said `before`; else looks again. */
+  async #follow(before: string | undefined): Promise<void> {
+    const text = await this.#read();
+    if (text === undefined) return;
+    if (text === before) this.#keys = this.#take(text);
+    else this.#timer = this.#clock.setTimer(SETTLED_AFTER_MS, () => void this.#follow(text));
+  }
+
+  /** What the file says; `undefined` when it cannot be read, or a later reading has begun. */
+  async #read(): Promise<string | undefined> {
+    this.#timer?.cancel();
     const reading = ++this.#reading;
     try {
       const text = await readFile(this.#path, 'utf8');
-      if (reading === this.#reading) this.#keys = this.#take(text);
+      return reading === this.#reading ? text : undefined;
     } catch (error) {
       const problem = isErrnoException(error) ? fileProblem(error, this.#path) : String(error);
-      this.#complain(`the list of allowed clients stays as it was: ${problem}`);
+      if (reading === this.#reading)
+        this.#complain(`the list of allowed clients stays as it was: ${problem}`);
+      return undefined;
     }
   }
 

@@ -4,10 +4,11 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { parseAllowedKeys } from '../../src/cli/allow-list.ts';
+import { AllowList, parseAllowedKeys, SETTLED_AFTER_MS } from '../../src/cli/allow-list.ts';
 import { EXIT } from '../../src/cli/exit-codes.ts';
 import { leaseSecret } from '../../src/cli/lease-secret.ts';
 import { keepSecret } from '../../src/cli/secret-file.ts';
+import { VirtualClock } from '../../src/sim/clock.ts';
 import { parseAddress } from '../../src/transport/address.ts';
 import { type FakeIo, fakeIo, run, testFolder } from './cli-fixture.ts';
 
@@ -163,6 +164,56 @@ describe('a list of allowed clients', () => {
 
   test.each(['', '\n\n', '# nobody', '*', 'everybody'])('that says %j lets nobody in', (text) => {
     expect(parseAllowedKeys(text).keys.size).toBe(0);
+  });
+});
+
+describe('a list that is written in place', () => {
+  const ANOTHER_KEY = `${'B'.repeat(42)}A`;
+
+  async function followed(
+    text: string,
+  ): Promise<{ path: string; io: FakeIo; clock: VirtualClock; list: AllowList }> {
+    const path = join(await testFolder(), 'allowed');
+    await writeFile(path, text);
+    const io = fakeIo();
+    const clock = new VirtualClock();
+    const list = await AllowList.open(path, io, clock);
+    onTestFinished(() => list[Symbol.dispose]());
+    return { path, io, clock, list };
+  }
+
+  /** It was looked at, and is to be looked at once more. */
+  const isSeen = (clock: VirtualClock): Promise<boolean> =>
+    vi.waitUntil(() => clock.armedTimers === 1, { timeout: 30_000, interval: 5 });
+
+  test.each(['', '# friends\n', `${A_KEY}\n${ANOTHER_KEY.slice(9)}`, `${A_KEY}\n`])(
+    'and says %j for a moment locks out nobody who was in and is in again',
+    async (halfway) => {
+      const whole = `# friends\n${A_KEY}\n${ANOTHER_KEY}\n`;
+      const { path, io, clock, list } = await followed(whole);
+      await writeFile(path, halfway);
+      await isSeen(clock);
+      await writeFile(path, `${whole}# and more\n`);
+      await clock.run({ forMs: SETTLED_AFTER_MS });
+      await isSeen(clock);
+      expect([A_KEY, ANOTHER_KEY].map(list.allows)).toEqual([true, true]);
+      await clock.run({ forMs: SETTLED_AFTER_MS });
+      expect([A_KEY, ANOTHER_KEY].map(list.allows)).toEqual([true, true]);
+      expect(io.stderr.text).toBe('');
+    },
+  );
+
+  test('and stays empty lets nobody in, and says so; a hangup makes that at once', async () => {
+    const { path, io, clock, list } = await followed(`${A_KEY}\n`);
+    await writeFile(path, '');
+    await isSeen(clock);
+    expect(list.allows(A_KEY)).toBe(true);
+    await clock.run({ forMs: SETTLED_AFTER_MS });
+    await vi.waitUntil(() => !list.allows(A_KEY), { interval: 5 });
+    expect(io.stderr.text).toContain('nobody may use this node');
+    await writeFile(path, A_KEY);
+    io.hangUp();
+    await vi.waitUntil(() => list.allows(A_KEY), { interval: 5 });
   });
 });
 
