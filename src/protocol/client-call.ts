@@ -69,6 +69,8 @@ export class ClientCall implements Outgoing, TimerTarget {
   /** When its first byte left; response times count from here, not from the queue. */
   firstSentAtMs: number | undefined;
   readonly overdue: OverdueWatch;
+  /** All of it was sent to an incarnation that is gone, whatever a later one says. */
+  mayHaveRunBefore = false;
   /** It is to be sent once more, and waits until then for the budget to allow it. */
   repeatAtMs: number | undefined;
   /** It was sent once more, and the budget has paid. */

@@ -10,9 +10,9 @@ import { networkMsOf, type ResponseTimes } from '../base/response-times.ts';
 import { STATUS } from '../wire/frame.ts';
 import { type ErrorBody, parseErrorBody } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
+import { Cancels } from './cancels.ts';
 import { type CallRequest, ClientCall, type ClientCallOwner } from './client-call.ts';
 import { type EndpointContext, type Pollable, setTimer } from './context.ts';
-import { RangesFrame } from './control-frames.ts';
 import type { Outbox } from './outbox.ts';
 import type { Path } from './path.ts';
 
@@ -48,12 +48,13 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   readonly #waiting = new Set<ClientCall>();
   /** Those whose last byte waits until the peer has been heard. */
   readonly #heldBack = new Set<ClientCall>();
-  #cancelFrame: RangesFrame | undefined;
+  readonly #cancels: Cancels;
 
   constructor(context: EndpointContext, peer: CalledPeer, outbox: Outbox) {
     this.#context = context;
     this.#peer = peer;
     this.#outbox = outbox;
+    this.#cancels = new Cancels(outbox, context.config.maxSettledRanges);
     this.initialGrantBytes = context.config.initialGrantBytes;
   }
 
@@ -187,6 +188,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
 
   /** The peer is there. */
   onHeard(): void {
+    this.#cancels.onHeard();
     if (this.#heldBack.size === 0) return;
     const calls = [...this.#heldBack];
     this.#heldBack.clear();
@@ -236,21 +238,17 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   }
 
   /**
-   * Every call fails for one reason; returns how many. `tellPeer`: it may be there, and at work. `executed`: where it
+   * Every call fails for one reason; returns how many. `tellPeer`: now, or when it is heard again. `executed`: where it
    * is known for all of them.
    */
-  failAll(code: RpcErrorCode, tellPeer: boolean, nowMs: number, executed?: Executed): number {
+  failAll(code: RpcErrorCode, tellPeer: 'now' | 'when-heard', nowMs: number, executed?: Executed): number {
     const calls = this.#calls.all();
     const peer = this.#peer.report(nowMs);
+    if (tellPeer === 'when-heard')
+      this.#cancels.putOff(calls.filter(isKnownThere).map(({ request }) => request.callId));
     for (const call of calls)
-      this.#fail(call, { code, executed: executed ?? executedSoFar(call) }, tellPeer, nowMs, peer);
-    if (!tellPeer) this.#forgetCancels();
+      this.#fail(call, { code, executed: executed ?? executedSoFar(call) }, tellPeer === 'now', nowMs, peer);
     return calls.length;
-  }
-
-  /** The peer is gone, or another: it never heard of what was to be cancelled. */
-  #forgetCancels(): void {
-    if (this.#cancelFrame !== undefined) this.#cancelFrame.obsolete = true;
   }
 
   /** `peer`: what is known of it, when several calls fail for one reason. */
@@ -262,15 +260,16 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     peer: PeerReport = this.#peer.report(nowMs),
   ): void {
     const report = reportOfCall(call.progress, peer, nowMs);
+    const executed = error.executed === 'no' && call.mayHaveRunBefore ? 'unknown' : error.executed;
     this.#context.stats.callsFailed++;
     this.#settle(call, tellPeer);
-    this.#context.emit({ type: 'failed', callId: call.request.callId, ...error, report });
+    this.#context.emit({ type: 'failed', callId: call.request.callId, ...error, executed, report });
   }
 
   /** Takes a call out of every table and queue; `tellPeer`: the peer may be working on it for nothing. */
   #settle(call: ClientCall, tellPeer: boolean): void {
     const { callId } = call.request;
-    const known = call.state !== 'queued';
+    const known = isKnownThere(call);
     if (tellPeer) {
       this.#context.stats.cancelSavedBytes +=
         call.message.unsentBytes + (call.answer?.message.remainingBytes ?? 0);
@@ -284,16 +283,8 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     call.answer?.release();
     call.timerEntry = setTimer(this.#context.timers, call.timerEntry, call, Number.POSITIVE_INFINITY);
     // P-43
-    if (tellPeer && known) this.#queueCancel(callId);
+    if (tellPeer && known) this.#cancels.add(callId);
     this.#context.touch(this.#peer);
-  }
-
-  #queueCancel(callId: number): void {
-    // P-44
-    if (this.#cancelFrame?.add(callId, callId)) return;
-    this.#cancelFrame = new RangesFrame(this.#outbox, 'cancel');
-    this.#cancelFrame.add(callId, callId);
-    this.#outbox.control(this.#cancelFrame);
   }
 
   #recordAtLeast(call: ClientCall, nowMs: number): void {
@@ -316,7 +307,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
 
   /** The peer has lost what it knew of us: what cannot have run is sent again, what may be repeated too. */
   onRestart(nowMs: number): void {
-    this.#forgetCancels();
+    this.#cancels.forget();
     for (const call of this.#calls.all()) {
       if (call.state === 'queued') continue;
       // P-28
@@ -326,6 +317,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
       }
       // What never left whole cannot have run: it is asked for the first time.
       const isRetry = call.state !== 'sending';
+      if (isRetry) call.mayHaveRunBefore = true;
       call.apply('restart');
       call.answer?.release();
       call.answer = undefined;
@@ -360,6 +352,10 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
       this.#repeat(call, nowMs);
     }
   }
+}
+
+function isKnownThere({ state }: ClientCall): boolean {
+  return state !== 'queued';
 }
 
 /** What can be said of an unanswered call: a request that never left whole cannot have run. */

@@ -166,7 +166,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     // What it never let in before cannot have run.
     const executed = this.#peerEpoch === 0 ? 'no' : undefined;
     // P-106
-    this.calls.failAll('UNAUTHORIZED', false, nowMs, executed);
+    this.calls.failAll('UNAUTHORIZED', 'when-heard', nowMs, executed);
   }
 
   #onWelcome(completed: Welcome, remoteSession: number, sizeBytes: number, nowMs: number): boolean {
@@ -340,7 +340,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     this.health.declareSilent(nowMs, this.#context.jitter(), refused);
     this.#context.stats.peersSilent++;
     // P-93
-    const failedCalls = this.calls.failAll(refused ? 'PEER_UNREACHABLE' : 'PEER_SILENT', false, nowMs);
+    const failedCalls = this.calls.failAll(refused ? 'PEER_UNREACHABLE' : 'PEER_SILENT', 'when-heard', nowMs);
     this.#handshakes.end();
     this.#link?.quiet();
     const { why } = this.health;
@@ -372,7 +372,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
         if (nowMs < this.#context.waking.graceUntilMs) break;
         if (this.#handshakes.avoid(to, nowMs)) break;
         // P-86
-        this.calls.failAll('NETWORK_UNREACHABLE', false, nowMs);
+        this.calls.failAll('NETWORK_UNREACHABLE', 'when-heard', nowMs);
     }
   }
 
@@ -381,12 +381,12 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     const { errors } = this.path.mtu;
     if (errors === this.#narrowTimes) return;
     this.#narrowTimes = errors;
-    this.calls.failAll('NETWORK_UNREACHABLE', false, nowMs);
+    this.calls.failAll('NETWORK_UNREACHABLE', 'when-heard', nowMs);
   }
 
   get #evidence(): Evidence {
     const { config } = this.#context;
-    const { rtt, probeLossProbability } = this.path;
+    const { probeTimeoutMs, probeLossProbability } = this.path;
     const link = this.#isForgotten ? undefined : this.#link;
     const probes = probesToSilence(config, probeLossProbability);
     return {
@@ -394,10 +394,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
       probesToSilence: link === undefined ? config.silentAfterHandshakes : probes,
       hasCalls: this.calls.size > 0,
       graceUntilMs: this.#context.waking.graceUntilMs,
-      askAfterMs: Math.max(
-        config.idleProbeMs,
-        rtt.probeTimeoutMs(config.granularityMs, config.maxAckDelayMs),
-      ),
+      askAfterMs: Math.max(config.idleProbeMs, probeTimeoutMs),
     };
   }
 
@@ -480,7 +477,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
 
   /** Outstanding calls fail with CLOSED; the peer is told, as far as it is asked to send what it has to say. */
   close(nowMs: number): void {
-    this.calls.failAll('CLOSED', true, nowMs);
+    this.calls.failAll('CLOSED', 'now', nowMs);
   }
 
   /** After {@link close}, and after what it had to say was sent: forgets sessions, queues, timers. */

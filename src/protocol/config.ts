@@ -21,6 +21,8 @@ export interface ProtocolConfig {
   readonly congestion: 'cubic' | 'bbr';
   /** Probe timeouts in a row that make persistent congestion (RFC 9002, 7.6). */
   readonly persistentCongestionThreshold: number;
+  /** Longest probe timeout, however slow the path seems: a process that stood still makes a round trip of its pause. */
+  readonly maxProbeTimeoutMs: number;
   /** Longest distance of two probe timeouts, unless the round trip needs more: a peer that is gone becomes silent
    * long before a longer backoff would matter. */
   readonly maxProbeDistanceMs: number;
@@ -99,6 +101,7 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   maxAckRanges: 64,
   congestion: 'bbr',
   persistentCongestionThreshold: 3,
+  maxProbeTimeoutMs: 5_000,
   maxProbeDistanceMs: 500,
   silentAfterProbes: 3,
   falseSilenceProbability: 1e-3,

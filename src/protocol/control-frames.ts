@@ -18,16 +18,27 @@ import type { ControlFrame, Outbox } from './outbox.ts';
 
 /** CANCEL or CANCELLED for a set of calls; calls may be added until it is first written. */
 export class RangesFrame implements ControlFrame {
-  /** Set when the peer is a new incarnation: it never heard of these calls. */
+  /** Set when it is not to be sent (again): the peer never heard of these calls, or hears of them later. */
   obsolete = false;
   readonly #outbox: Outbox;
   readonly #kind: 'cancel' | { readonly executed: 'no' | 'yes' };
+  readonly #onTold: (() => void) | undefined;
   readonly #ranges: [first: number, last: number][] = [];
   #written = false;
 
-  constructor(outbox: Outbox, kind: 'cancel' | { readonly executed: 'no' | 'yes' }) {
+  /** `onTold`: the peer has acknowledged it. */
+  constructor(
+    outbox: Outbox,
+    kind: 'cancel' | { readonly executed: 'no' | 'yes' },
+    onTold?: (() => void) | undefined,
+  ) {
     this.#outbox = outbox;
     this.#kind = kind;
+    this.#onTold = onTold;
+  }
+
+  get ranges(): readonly IdRange[] {
+    return this.#ranges;
   }
 
   /** False when it is on its way, or full: a new frame is needed. Ids come in any order. */
@@ -60,7 +71,9 @@ export class RangesFrame implements ControlFrame {
       : writeCancelled(target, at, this.#kind.executed, ranges);
   }
 
-  onAcked(): void {}
+  onAcked(): void {
+    this.#onTold?.();
+  }
 
   onLost(): void {
     if (this.matters) this.#outbox.control(this);

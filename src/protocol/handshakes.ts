@@ -265,10 +265,8 @@ export class Handshakes {
 
   #timeoutMs(): number {
     const { config, jitter } = this.#context;
-    const { rtt } = this.#path;
-    const base = rtt.sampled
-      ? rtt.probeTimeoutMs(config.granularityMs, config.maxAckDelayMs)
-      : config.initialRttMs;
+    const { rtt, probeTimeoutMs } = this.#path;
+    const base = rtt.sampled ? probeTimeoutMs : config.initialRttMs;
     const repeats = Math.min(this.unanswered, MAX_ATTEMPTS);
     // P-29
     return base * ATTEMPT_BACKOFF ** repeats * (repeats === 0 ? 1 : 1 + 0.1 * jitter());

@@ -284,7 +284,7 @@ export class Link {
   /** RFC 9002, 6.2.1, with up to a tenth of jitter on the repeated ones, and a bound on the doubling. */
   #probeDelayMs(): number {
     const { config, jitter } = this.#context;
-    const base = this.path.rtt.probeTimeoutMs(config.granularityMs, config.maxAckDelayMs);
+    const base = this.path.probeTimeoutMs;
     if (this.probeCount === 0) return base;
     // P-65
     const backedOff = base * 2 ** Math.min(this.probeCount, MAX_BACKOFF_DOUBLINGS);

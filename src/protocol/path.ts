@@ -35,6 +35,7 @@ export class Path {
   readonly mtu: PathMtu;
   /** What was sent before this time says nothing of how long anything takes: we have stood still since. */
   stalledUntilMs: number = Number.NEGATIVE_INFINITY;
+  readonly #config: ProtocolConfig;
   /** Part of our packets that did not arrive, of the last hundred or so. */
   #lossRate = LOSS_RATE_PRIOR;
   /** Bytes that may yet be sent to an address that has not answered; Infinity once it has. */
@@ -48,6 +49,7 @@ export class Path {
     rtt: RttEstimator = new RttEstimator(config.initialRttMs),
   ) {
     this.address = address;
+    this.#config = config;
     this.rtt = rtt;
     this.congestion =
       config.congestion === 'bbr'
@@ -58,6 +60,13 @@ export class Path {
       this.congestion.setDatagramBytes(datagramBytes);
       this.pacer.setDatagramBytes(datagramBytes);
     });
+  }
+
+  /** Without backoff. */
+  get probeTimeoutMs(): number {
+    const { granularityMs, maxAckDelayMs, maxProbeTimeoutMs } = this.#config;
+    // P-65
+    return Math.min(this.rtt.probeTimeoutMs(granularityMs, maxAckDelayMs), maxProbeTimeoutMs);
   }
 
   onPacketFate(lost: boolean): void {

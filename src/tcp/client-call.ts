@@ -44,6 +44,8 @@ export class ClientCall implements Outgoing {
   firstSentAtMs: number | undefined;
   /** All of it has been written to some connection, so that it may have run. */
   mayHaveRun = false;
+  /** So it had been already in a connection that is gone, whatever is said in a later one. */
+  mayHaveRunBefore = false;
   /** Of the request in its present connection. */
   sentBytes = 0;
   started = false;

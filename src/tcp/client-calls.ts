@@ -106,6 +106,7 @@ export class ClientCalls {
     const { clock, retries, stats } = this.#context;
     for (const call of [...this.#calls.values()]) {
       if (!call.mayHaveRun || call.request.idempotent) {
+        call.mayHaveRunBefore = call.mayHaveRun;
         if (call.started) {
           stats.callsRepeated++;
           retries.take(clock.now());
@@ -158,7 +159,8 @@ export class ClientCalls {
     const report = reportOfCall(call.progress, peer, nowMs);
     this.#context.stats.callsFailed++;
     this.#settle(call, tellPeer);
-    this.#context.outcomes.fail(call.request.callId, code, executed, detail, report);
+    const known = executed === 'no' && call.mayHaveRunBefore ? 'unknown' : executed;
+    this.#context.outcomes.fail(call.request.callId, code, known, detail, report);
   }
 
   #settle(call: ClientCall, tellPeer: boolean): void {

@@ -46,7 +46,7 @@ describe('RttEstimator', () => {
     expect(rtt.minMs).toBe(100);
   });
 
-  // P-65
+  // P-65, without its bound
   test('the probe timeout is smoothed + 4 variance + ack delay, and the granularity at least', () => {
     const rtt = new RttEstimator(333);
     rtt.update(100, 0);

@@ -417,6 +417,58 @@ describe('silence', () => {
     expect(wire.sent.length).toBeLessThan(6);
   });
 
+  // P-49
+  test('what a peer has missed it is told with one frame when it is heard again', () => {
+    const wire = new TwoEndpoints().warmUp();
+    const ids = [wire.call('safe'), wire.call('careful'), wire.call('safe'), wire.call('careful')];
+    wire.run(50);
+    wire.lose = () => true;
+    const [first, second, third, last] = ids as [number, number, number, number];
+    wire.cancel(third);
+    wire.run(5);
+    wire.cancel(first);
+    wire.run(3000);
+    expect(wire.failures.get(second)?.code).toBe('PEER_SILENT');
+    wire.lose = () => false;
+    wire.sent.length = 0;
+    wire.run(5000);
+    expect(wire.framesOf('client', 'cancel')).toEqual([{ type: 'cancel', ranges: [[first, last]] }]);
+    expect(wire.requestsCancelled).toHaveLength(4);
+    wire.run(60_000);
+    expect(wire.framesOf('client', 'cancel')).toHaveLength(1);
+  });
+
+  // P-49
+  test('of more ranges than a server remembers, one is told', () => {
+    const wire = new TwoEndpoints({ client: { maxSettledRanges: 2 } }).warmUp();
+    const ids = Array.from({ length: 7 }, () => wire.call('safe'));
+    wire.run(50);
+    // Three of them in between are answered.
+    for (const index of [1, 3, 5]) wire.answer(Uint8Array.of(1), wire.requests.at(index - 7)!.ref);
+    wire.run(50);
+    wire.lose = () => true;
+    wire.run(3000);
+    wire.lose = () => false;
+    wire.sent.length = 0;
+    wire.run(5000);
+    expect(wire.framesOf('client', 'cancel')).toEqual([{ type: 'cancel', ranges: [[ids[0], ids[6]]] }]);
+  });
+
+  // P-49
+  test('another incarnation is told nothing of what the one before has missed', () => {
+    const wire = new TwoEndpoints().warmUp();
+    wire.call('safe');
+    wire.run(50);
+    wire.lose = () => true;
+    wire.run(3000);
+    wire.restartServer();
+    wire.lose = () => false;
+    wire.sent.length = 0;
+    wire.run(20_000);
+    expect(wire.client.health(calleeAt(SERVER))).toBe('live');
+    expect(wire.framesOf('client', 'cancel')).toEqual([]);
+  });
+
   // P-94, P-95
   test('a call fails at once, asks again, and the answer makes the peer live', () => {
     const wire = new TwoEndpoints().warmUp();
@@ -492,6 +544,21 @@ describe('silence', () => {
     expect(wire.sentBy('server')).toEqual([]);
     wire.forgeData([{ type: 'ping' }]);
     expect(wire.framesOf('server', 'response').length).toBeGreaterThan(0);
+  });
+
+  // P-58
+  test('a client that was not heard for a minute is told that nobody knows of its call when it is heard', () => {
+    const wire = new TwoEndpoints().warmUp();
+    const callId = wire.call('safe');
+    wire.run(50);
+    wire.lose = () => true;
+    wire.run(59_000);
+    wire.sent.length = 0;
+    wire.run(100_000);
+    expect(wire.requestsCancelled).toMatchObject([{ ref: { callId } }]);
+    expect(wire.sentBy('server')).toEqual([]);
+    wire.forgeData([{ type: 'ping' }]);
+    expect(wire.framesOf('server', 'unknown')).toEqual([{ type: 'unknown', callId }]);
   });
 
   // P-68

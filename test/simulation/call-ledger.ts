@@ -53,7 +53,6 @@ export interface LedgerWorld {
   now(): number;
   /** Times that a client's process was paused or stalled so far. */
   pausesOf(client: number): number;
-  addressOf(server: number): string;
   /** How often a server forgot a client to make room: then it may run a repeated call again. */
   readonly forgetsClients: boolean;
 }
@@ -61,8 +60,6 @@ export interface LedgerWorld {
 export class CallLedger {
   readonly records: Map<number, CallRecord> = new Map();
   readonly executions: Map<number, Execution[]> = new Map();
-  /** By client, and by server's address. */
-  readonly #gaveUpAtMs = new Map<string, number>();
   readonly #endedAtMs = new Map<number, number>();
   #open = 0;
   #hash = 0;
@@ -154,21 +151,6 @@ export class CallLedger {
     }
     if (all.length > 1 && spec.idempotent) findings.saw('idempotent call ran again after a restart');
     return execution;
-  }
-
-  /** A client has declared a server silent: what it had to say to it is forgotten. */
-  gaveUp(client: number, serverAddress: string): void {
-    this.#gaveUpAtMs.set(`${client} ${serverAddress}`, this.#world.now());
-  }
-
-  /** Whether this call was cancelled, and its client has no reason not to repeat that until it is heard. */
-  isCancelReliable(token: number): boolean {
-    const record = this.records.get(token);
-    if (record?.settled !== 'cancelled') return false;
-    const { client, server } = record.spec;
-    const key = `${client} ${this.#world.addressOf(server)}`;
-    const sinceMs = Math.max(this.#gaveUpAtMs.get(key) ?? -1, this.#endedAtMs.get(client) ?? -1);
-    return sinceMs < record.cancelledAtMs!;
   }
 
   /** Whether a server must have heard by now that nobody waits for this call. */

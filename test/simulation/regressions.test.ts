@@ -183,3 +183,76 @@ describe('seed 327', () => {
     await clock.runUntil(Promise.all([call, client.close(), server.close()]));
   });
 });
+
+describe('seed 3200', () => {
+  test('P-28: what ran before a restart, and waits to be sent again, does not fail as not executed', async () => {
+    const { clock, network, client, server, peer } = setUp();
+    let runs = 0;
+    server.handle('hang', () => {
+      runs++;
+      return new Promise(() => {});
+    });
+    // More than may be repeated at once.
+    const calls = Array.from({ length: 14 }, () =>
+      peer.call('hang', 0, { idempotent: true, deadline: 1000 }),
+    );
+    const ends = Promise.allSettled(calls);
+    await clock.run({ forMs: 100 });
+    expect(runs).toBe(14);
+    network.crash(SERVER);
+    const again = openSimTransport({ network, host: SERVER, port: 1, random: new SeededRandom('again') });
+    again.handle('hang', () => new Promise(() => {}));
+    const outcomes = await clock.runUntil(ends, 1100);
+    expect(again.stats.requestsRun).toBeLessThan(14);
+    const said = outcomes.map((end) => (end.status === 'rejected' ? end.reason.executed : 'answered'));
+    expect(new Set(said)).toEqual(new Set(['unknown']));
+    await clock.runUntil(Promise.all([client.close(), again.close(), server.close()]));
+  });
+});
+
+describe('seeds 2460 and 2651', () => {
+  test('P-49: a peer that was silent hears of what was cancelled, and of what failed meanwhile', async () => {
+    const { clock, network, client, server, peer } = setUp();
+    const told: unknown[] = [];
+    server.handle('hang', (request, { signal }) => {
+      signal.addEventListener('abort', () => told.push(request));
+      return new Promise(() => {});
+    });
+    const controller = new AbortController();
+    const cancelled = peer.call('hang', 'cancelled', { signal: controller.signal }).catch(() => {});
+    const failed = peer.call('hang', 'failed').catch(() => {});
+    await clock.run({ forMs: 100 });
+    network.blackhole(SERVER);
+    controller.abort(new Error('never mind'));
+    await clock.runUntil(Promise.all([cancelled, failed]), 10_000);
+    expect(peer.health).toBe('silent');
+    network.unblackhole(SERVER);
+    // Nobody calls it: it is found to be back by a single probe.
+    await clock.run({ until: () => peer.health === 'live', forMs: 30_000 });
+    await clock.run({ forMs: 20 });
+    expect(told.sort()).toEqual(['cancelled', 'failed']);
+    await clock.runUntil(Promise.all([client.close(), server.close()]));
+  });
+});
+
+describe('seeds 2511, 2559, 2861, 4526 and 4887', () => {
+  test('P-65: pauses of a client do not make its server ask for minutes when it is gone', async () => {
+    const { clock, network, client, server, peer } = setUp();
+    server.handle('slow', () => new Promise((resolve) => void clock.setTimer(50, () => resolve('late'))));
+    // What it acknowledges when it goes on seems to have been on its way since the server's last question.
+    for (const pauseMs of [3100, 14_000, 30_000]) {
+      const call = peer.call('echo', 1, { deadline: 60_000 });
+      clock.setTimer(7, () => network.pause(CLIENT));
+      clock.setTimer(pauseMs, () => network.resume(CLIENT));
+      await clock.runUntil(call, 60_000);
+      await clock.run({ forMs: 100 });
+    }
+    peer.call('slow', 1).catch(() => {});
+    clock.setTimer(20, () => network.crash(CLIENT));
+    await clock.run({ forMs: 70_000 });
+    const { sent } = network.counters;
+    await clock.run({ forMs: 600_000 });
+    expect(network.counters.sent).toBe(sent);
+    await clock.runUntil(Promise.all([client.close(), server.close()]));
+  });
+});

@@ -67,6 +67,17 @@ describe('a connection that is lost', () => {
     expect(pair.client.stats.callsRepeated).toBe(1);
   });
 
+  test('does not make unsaid that a call may have run over it', async () => {
+    const pair = new TcpPair();
+    pair.server.handle('work', () => new Promise(() => {}));
+    const told = outcomes([pair.peer.call('work', null, { idempotent: true })]);
+    await pair.pass(100);
+    pair.net.crash(SERVER);
+    // The process that is started next does not know the method: it has not run it.
+    pair.startServer();
+    expect(await pair.run(told)).toEqual(['UNKNOWN_METHOD, executed: unknown']);
+  });
+
   test('is made again for a request that was written in part, which has not run', async () => {
     const pair = new TcpPair({ bufferBytes: 100_000 });
     const sizes: number[] = [];

@@ -37,7 +37,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
       {
         file: CLIENT_CALLS,
         find: 'this.#recordAtLeast(call, nowMs);\n    this.#settle(call, true);\n    return true;',
-        replace: "if (call.state !== 'queued') this.#queueCancel(callId);\n    return true;",
+        replace: "if (call.state !== 'queued') this.#cancels.add(callId);\n    return true;",
       },
     ],
     foundBy: 'nothing-after-cancel',
@@ -61,7 +61,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
   {
     name: 'cancel-not-sent',
     story: 'a client forgets a cancelled call without telling the server',
-    edits: [{ file: CLIENT_CALLS, find: 'if (tellPeer && known) this.#queueCancel(callId);', replace: '' }],
+    edits: [{ file: CLIENT_CALLS, find: 'if (tellPeer && known) this.#cancels.add(callId);', replace: '' }],
     foundBy: 'cancel-arrives',
     withinSeeds: 100,
     workload: 'calls',
