@@ -99,8 +99,8 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: CLIENT_CALLS,
-        find: 'const calls = [...this.#calls.values()];\n    const peer',
-        replace: 'const calls = [...this.#calls.values()].slice(0, 1);\n    const peer',
+        find: 'const calls = this.#calls.all();\n    const peer',
+        replace: 'const calls = this.#calls.all().slice(0, 1);\n    const peer',
       },
     ],
     foundBy: 'silent-at-once',

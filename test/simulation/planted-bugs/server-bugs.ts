@@ -92,7 +92,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: SERVER_CALLS,
-        find: "if (call.state !== 'answering') return;\n    this.#context.kept.remove(call);",
+        find: "if (call.state !== 'answering') return;\n    this.#context.kept.remove(this.#client.account.answers, call);",
         replace: "if (call.state !== 'answering') return;",
       },
     ],
