@@ -94,6 +94,7 @@ export class DatagramTransport implements Transport, CallStarter {
     this.clock = options.clock;
     this.#wokeAtMs = options.clock.wokeAtMs();
     const { identity, swissnum, random, unixMs, allow } = options;
+    const place = formatSocketAddress(socket.local);
     const host = reachableAddress(socket.local);
     this.address = formatAddress({ key: identity.publicKey, hosts: [host], swissnum });
     this.#name = formatPeerAddress(host);
@@ -109,7 +110,7 @@ export class DatagramTransport implements Transport, CallStarter {
     this.#endpoint = new Endpoint({
       random,
       protection:
-        options.protection ?? sealedProtection({ identity, swissnum, random, unixMs, allows: allow }),
+        options.protection ?? sealedProtection({ identity, swissnum, place, random, unixMs, allows: allow }),
       datagramCeilingBytes: (to) => socket.datagramCeilingBytes(to),
       ...(options.config === undefined ? {} : { config: options.config }),
       observer: options.observer,

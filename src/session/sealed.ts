@@ -42,6 +42,8 @@ export interface SealedOptions {
   readonly identity: Identity;
   /** What who calls us must have been told. */
   readonly swissnum: string;
+  /** Where it is bound: what tells it, after a restart too, from others that have this identity at the same time. */
+  readonly place: string;
   /** Whether a client may call, by its public key as text; everybody with our address by default. */
   readonly allows?: ((clientKey: string) => boolean) | undefined;
   readonly random: Random;
@@ -111,13 +113,14 @@ class SealedProtection implements Protection {
   #began: { readonly unixMs: number; readonly atMs: number } | undefined;
 
   constructor(options: SealedOptions) {
-    const { identity, swissnum, random, limits } = options;
+    const { identity, swissnum, place, random, limits } = options;
     this.#options = options;
     this.#startedUnixMs = options.unixMs();
     this.#ownMacs = new PublicMacs(identity.publicKey);
     this.#capability = capabilityOf(identity.publicKey, swissnum);
-    this.#resetKey = identity.deriveSecret('reset', 32);
-    this.#sessionKey = identity.deriveSecret('session ids', 32);
+    // P-128
+    this.#resetKey = identity.deriveSecret(`reset ${place}`, 32);
+    this.#sessionKey = identity.deriveSecret(`session ids ${place}`, 32);
     this.#cookies = new Cookies(random);
     this.#load = new HandshakeLoad({ ...DEFAULT_HANDSHAKE_LIMITS, ...limits }, random);
   }

@@ -18,6 +18,7 @@ test.each(['cookie', 'clock'] as const)(
     const protection = sealedProtection({
       identity: identityAt(SERVER_HOST, SERVER_PORT),
       swissnum: parseAddress(address).swissnum,
+      place: 'here',
       random: new SeededRandom('server'),
       unixMs: () => (kind === 'clock' ? 1_000_000 : pair.network.unixMsOf(SERVER_HOST)),
       limits: { easyPerSecond: kind === 'cookie' ? 0 : 100 },

@@ -175,6 +175,47 @@ describe('attack: forged NOSESS, RESP, CANCEL, ACK', () => {
   });
 });
 
+// P-128
+describe('attack: one key in two places', () => {
+  test('what belongs to one process draws nothing from another with its key, and ends no session', async () => {
+    const pair = new SimPair();
+    pair.server.handle('echo', (body) => body, { early: 'safe' });
+    const identity = identityAt(SERVER_HOST, SERVER_PORT);
+    const twin = openSimTransport({
+      network: pair.network,
+      host: SERVER_HOST,
+      port: SERVER_PORT + 1,
+      random: new SeededRandom('twin'),
+      identity,
+    });
+    await pair.run(pair.peer.call('echo', 1));
+    await pair.run(pair.peer.call('echo', 2));
+    const socket = pair.network.open('10.9.9.9', 666);
+    const received: Uint8Array[] = [];
+    socket.onDatagram = (bytes) => received.push(bytes);
+    let sent = 0;
+    for (const { bytes, to } of [...pair.sent]) {
+      if (to !== SERVER_HOST || readHeader(bytes).kind !== 'data') continue;
+      socket.send(bytes, { host: SERVER_HOST, port: SERVER_PORT + 1 });
+      sent++;
+    }
+    await pair.pass(100);
+    expect(sent).toBeGreaterThan(0);
+    expect(received).toEqual([]);
+    // In the very place it is answered: that one has restarted.
+    await pair.run(pair.server.close());
+    pair.startServer();
+    for (const { bytes, to } of [...pair.sent]) {
+      if (to === SERVER_HOST && readHeader(bytes).kind === 'data') {
+        socket.send(bytes, { host: SERVER_HOST, port: SERVER_PORT });
+      }
+    }
+    await pair.pass(100);
+    expect(received.map((bytes) => readHeader(bytes).kind)).toContain('no-session');
+    await pair.run(twin.close());
+  });
+});
+
 // P-104, P-106
 describe('attack: guessed swissnum, unlisted client', () => {
   test('every method with every bad credential is refused with UNAUTHORIZED, which does not say why', async () => {

@@ -13,6 +13,7 @@ import { SeededRandom } from '../../src/sim/random.ts';
 const SWISSNUM = 'open-sesame';
 const FROM = { host: '10.0.0.1', port: 1000 };
 const NOW_MS = 5000;
+const PLACE = '10.0.0.9:4820';
 const CLIENT_SESSION = 11;
 const SERVER_SESSION = 22;
 
@@ -33,6 +34,7 @@ class Handshake {
     this.client = sealedProtection({
       identity: this.clientIdentity,
       swissnum: 'client',
+      place: '10.0.0.1:1000',
       random: this.random,
       unixMs: () => this.clientUnixMs,
     });
@@ -42,6 +44,7 @@ class Handshake {
     this.server = sealedProtection({
       identity: this.serverIdentity,
       swissnum: SWISSNUM,
+      place: PLACE,
       random: this.random,
       unixMs: () => this.serverUnixMs,
       ...this.#options,
@@ -256,6 +259,23 @@ describe('attack: guessed swissnum, unlisted client', () => {
     for (const text of shown) {
       expect(text).not.toContain(SWISSNUM);
       expect(text).not.toContain(secret);
+    }
+  });
+});
+
+// P-4, P-128
+describe('attack: one key in two places', () => {
+  test('an endpoint knows its ids and tokens again after a restart, and not those of another with its key', () => {
+    const pair = new Handshake();
+    const before = pair.server;
+    const after = pair.startServer();
+    const elsewhere = new Handshake({ place: '10.0.0.9:4821' }).server;
+    for (let random = 0; random < 100; random++) {
+      const id = before.sessionId(random);
+      expect(after.mayHaveIssued(id)).toBe(true);
+      expect(after.resetToken(id)).toEqual(before.resetToken(id));
+      expect(elsewhere.mayHaveIssued(id)).toBe(false);
+      expect(elsewhere.resetToken(id)).not.toEqual(before.resetToken(id));
     }
   });
 });
