@@ -1,0 +1,40 @@
+import { Encoder } from 'cbor-x';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { decodeBody, encodeBody } from '../../src/transport/body.ts';
+
+const cbor = new Encoder({ useRecords: false, tagUint8Array: false });
+
+describe('bodies that are bytes', () => {
+  const LENGTHS = [0, 1, 23, 24, 255, 256, 65_535, 65_536, 100_000];
+
+  test.each(LENGTHS)('of %i bytes are encoded as the encoder would, and read as what they were', (length) => {
+    const bytes = Buffer.alloc(length, 0x5a);
+    for (const given of [bytes, Uint8Array.from(bytes)]) {
+      const encoded = encodeBody(given);
+      expect(bytes.equals(decodeBody(encoded) as Uint8Array)).toBe(true);
+      expect(cbor.encode(given).equals(encoded)).toBe(true);
+    }
+  });
+
+  test('are views of what came', () => {
+    const encoded = encodeBody(Buffer.from('abc'));
+    encoded[1] = 'A'.charCodeAt(0);
+    expect(Buffer.from(decodeBody(encoded) as Uint8Array).toString()).toBe('Abc');
+  });
+
+  test.each(LENGTHS)('of %i bytes are not taken when one is missing, or one too many', (length) => {
+    const encoded = encodeBody(new Uint8Array(length));
+    expect(() => decodeBody(Buffer.concat([encoded, Buffer.of(0)]))).toThrow('more bytes after the end');
+    if (length > 0) expect(() => decodeBody(encoded.subarray(0, -1))).toThrow('it ends too early');
+  });
+
+  test('may have a longer head than they need, or be part of something else', () => {
+    expect(decodeBody(Uint8Array.of(0x59, 0, 1, 7))).toEqual(Uint8Array.of(7));
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 3 }), (pieces) => {
+        expect(decodeBody(encodeBody(pieces))).toEqual(pieces.map((piece) => Buffer.from(piece)));
+      }),
+    );
+  });
+});
