@@ -3,12 +3,13 @@
 // one (udp-socket.ts) or a simulated one; time and randomness are injected.
 
 import type { Clock, Timer } from '../base/clock.ts';
+import { IdTable } from '../base/id-table.ts';
 import type { Random } from '../base/random.ts';
 import type { RetryBudget } from '../base/retry-budget.ts';
 import type { Callee } from '../protocol/callee.ts';
 import type { ProtocolConfig } from '../protocol/config.ts';
 import { Endpoint } from '../protocol/endpoint.ts';
-import type { EndpointEvent, EndpointGauges, EndpointStats, RequestRef } from '../protocol/events.ts';
+import type { EndpointEvent, EndpointGauges, EndpointStats } from '../protocol/events.ts';
 import type { EndpointObserver } from '../protocol/observer.ts';
 import type { Identity } from '../session/identity.ts';
 import type { Protection } from '../session/protection.ts';
@@ -76,7 +77,8 @@ export class DatagramTransport implements Transport, CallStarter {
   readonly #handlers: HandlerTable;
   readonly #streams: Streams;
   readonly #pending: PendingCalls;
-  readonly #running = new Map<RequestRef, RunningRequest>();
+  /** By the numbers of their requests. */
+  readonly #running = new IdTable<RunningRequest>();
   readonly #listeners = new Listeners();
   #flushScheduled = false;
   /** The socket has enough to do: what is due waits where it can still be taken back. */
@@ -297,8 +299,8 @@ export class DatagramTransport implements Transport, CallStarter {
         this.#onRequest(event);
         break;
       case 'request-cancelled': {
-        const request = this.#running.get(event.ref);
-        this.#running.delete(event.ref);
+        const request = this.#running.get(event.ref.number);
+        this.#running.delete(event.ref.number);
         request?.abort(event.reason);
         break;
       }
@@ -358,9 +360,9 @@ export class DatagramTransport implements Transport, CallStarter {
   #onRequest(event: Extract<EndpointEvent, { type: 'request' }>): void {
     const { ref } = event;
     const request = new RunningRequest(event.deadlineAtMs, event.from);
-    this.#running.set(ref, request);
+    this.#running.set(ref.number, request);
     this.#handlers.run(event.method, event.body, request, (reply) => {
-      this.#running.delete(ref);
+      this.#running.delete(ref.number);
       if (reply.ok) this.#endpoint.answer(ref, reply.body, this.clock.now());
       else this.#endpoint.answerError(ref, reply.error, this.clock.now());
       this.#scheduleFlush();

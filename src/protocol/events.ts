@@ -4,10 +4,12 @@ import type { CallReport, SilenceReason } from '../base/call-report.ts';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 import type { PathAddress } from './path.ts';
 
-/** Names a request that came in; given back with the answer. One object for all events of one request. */
+/** Names a request that came in; given back with the answer. */
 export interface RequestRef {
   readonly clientEpoch: number;
   readonly callId: number;
+  /** How many requests were handed over up to this one: tells it from all others. */
+  readonly number: number;
 }
 
 /** Drained by the driver after each input, in order. */

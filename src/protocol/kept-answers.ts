@@ -2,23 +2,56 @@
 // that holds most go first, oldest first: nobody pushes out what others have yet to fetch. An id is remembered longer than
 // its answer (server-calls.ts): losing one gives OUTCOME_UNKNOWN, never a second execution.
 
-interface Kept {
-  readonly sizeBytes: number;
-  readonly forget: () => void;
+import { Roster, type RosterMember } from '../base/roster.ts';
+
+/** An answer, and its place among those that are kept for one key; the store keeps all but the last. */
+export interface KeptAnswer {
+  /** 0 while it is not kept. */
+  keptBytes: number;
+  older: KeptAnswer | undefined;
+  newer: KeptAnswer | undefined;
+  /** There is no room for it any more. */
+  forgetAnswer(): void;
 }
 
-/** What is kept for one key. */
-export class AnswerShare {
+/** What is kept for one key: a list through the answers themselves, as every request makes one. */
+export class AnswerShare implements RosterMember {
+  rosterPlace = -1;
   sizeBytes = 0;
-  /** By the calls that own them; the one made least recently first. */
-  readonly answers: Map<object, Kept> = new Map<object, Kept>();
+  #oldest: KeptAnswer | undefined;
+  #newest: KeptAnswer | undefined;
+
+  get oldest(): KeptAnswer | undefined {
+    return this.#oldest;
+  }
+
+  add(answer: KeptAnswer, sizeBytes: number): void {
+    answer.keptBytes = sizeBytes;
+    this.sizeBytes += sizeBytes;
+    answer.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = answer;
+    else this.#newest.newer = answer;
+    this.#newest = answer;
+  }
+
+  remove(answer: KeptAnswer): void {
+    this.sizeBytes -= answer.keptBytes;
+    answer.keptBytes = 0;
+    const { older, newer } = answer;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    answer.older = undefined;
+    answer.newer = undefined;
+  }
 }
 
 /** The bounded store of answers. */
 export class KeptAnswers {
   readonly #limitBytes: number;
   /** Those with something in them. */
-  readonly #shares = new Set<AnswerShare>();
+  readonly #shares = new Roster<AnswerShare>();
   #sizeBytes = 0;
 
   constructor(limitBytes: number) {
@@ -30,40 +63,33 @@ export class KeptAnswers {
   }
 
   /** Keeps an answer; others may be forgotten for it. One larger than everything allowed is kept until it is sent. */
-  add(share: AnswerShare, owner: object, bodyBytes: number, forget: () => void): void {
+  add(share: AnswerShare, answer: KeptAnswer, bodyBytes: number): void {
     const sizeBytes = bodyBytes + OVERHEAD_BYTES;
     if (sizeBytes > this.#limitBytes) return;
-    share.answers.set(owner, { sizeBytes, forget });
-    share.sizeBytes += sizeBytes;
+    share.add(answer, sizeBytes);
     this.#sizeBytes += sizeBytes;
     this.#shares.add(share);
     // P-127
     while (this.#sizeBytes > this.#limitBytes) this.#forgetOldestOf(this.#largest());
   }
 
-  remove(share: AnswerShare, owner: object): void {
-    const kept = share.answers.get(owner);
-    if (kept === undefined) return;
-    share.answers.delete(owner);
-    share.sizeBytes -= kept.sizeBytes;
-    this.#sizeBytes -= kept.sizeBytes;
-    if (share.answers.size === 0) this.#shares.delete(share);
+  remove(share: AnswerShare, answer: KeptAnswer): void {
+    if (answer.keptBytes === 0) return;
+    this.#sizeBytes -= answer.keptBytes;
+    share.remove(answer);
+    if (share.oldest === undefined) this.#shares.remove(share);
   }
 
   #largest(): AnswerShare {
-    let largest: AnswerShare | undefined;
-    for (const share of this.#shares) {
-      if (largest === undefined || share.sizeBytes > largest.sizeBytes) largest = share;
-    }
-    return largest!;
+    return this.#shares.members.reduce((largest, share) =>
+      share.sizeBytes > largest.sizeBytes ? share : largest,
+    );
   }
 
   #forgetOldestOf(share: AnswerShare): void {
-    for (const [owner, { forget }] of share.answers) {
-      this.remove(share, owner);
-      forget();
-      return;
-    }
+    const answer = share.oldest!;
+    this.remove(share, answer);
+    answer.forgetAnswer();
   }
 }
 

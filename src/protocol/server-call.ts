@@ -15,6 +15,7 @@ import {
 import type { Arrival } from './arrival.ts';
 import type { TimerTarget } from './context.ts';
 import type { RequestRef } from './events.ts';
+import type { KeptAnswer } from './kept-answers.ts';
 import type { Outgoing } from './outbox.ts';
 import { OutgoingMessage } from './outgoing-message.ts';
 
@@ -46,7 +47,7 @@ export const SERVER_CALL_TRANSITIONS: Readonly<
 const MAX_PARKED_ON = 4;
 
 /** A call at the server, from the first piece of its request until its answer has been delivered. */
-export class ServerCall implements Outgoing, TimerTarget {
+export class ServerCall implements Outgoing, TimerTarget, KeptAnswer {
   readonly callId: number;
   readonly total: number;
   state: ServerCallState = 'receiving';
@@ -62,13 +63,16 @@ export class ServerCall implements Outgoing, TimerTarget {
   ref: RequestRef | undefined;
   queueEntry: HeapEntry<Outgoing> | undefined;
   timerEntry: HeapEntry<TimerTarget> | undefined;
+  keptBytes = 0;
+  older: KeptAnswer | undefined;
+  newer: KeptAnswer | undefined;
   /** Empty until the answer is there. */
   message: OutgoingMessage;
   #status = 0;
   #heldUs = 0;
-  readonly #owner: { onCallTimer(call: ServerCall, nowMs: number): void };
+  readonly #owner: ServerCallOwner;
 
-  constructor(callId: number, total: number, owner: { onCallTimer(call: ServerCall, nowMs: number): void }) {
+  constructor(callId: number, total: number, owner: ServerCallOwner) {
     this.callId = callId;
     this.total = total;
     this.#owner = owner;
@@ -100,6 +104,10 @@ export class ServerCall implements Outgoing, TimerTarget {
     this.#owner.onCallTimer(this, nowMs);
   }
 
+  forgetAnswer(): void {
+    this.#owner.forgetAnswer(this);
+  }
+
   writePiece(target: Uint8Array, at: number, room: number, _nowMs: number): number {
     const { message, callId } = this;
     const offset = message.nextOffset;
@@ -111,6 +119,13 @@ export class ServerCall implements Outgoing, TimerTarget {
       ? writeResponseStart(target, at, callId, this.#status, this.#heldUs, message.bytes, end)
       : writeFragment(target, at, FRAME.response, callId, offset, message.bytes, end);
   }
+}
+
+/** The client whose call it is. */
+export interface ServerCallOwner {
+  onCallTimer(call: ServerCall, nowMs: number): void;
+  /** The answer did not fit into what is kept. */
+  forgetAnswer(call: ServerCall): void;
 }
 
 const NO_ANSWER = new OutgoingMessage(new Uint8Array(0), 0);

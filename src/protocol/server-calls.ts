@@ -4,7 +4,7 @@
 import { IdTable } from '../base/id-table.ts';
 import { Intervals } from '../base/intervals.ts';
 import { FRAME, STATUS } from '../wire/frame.ts';
-import { type ErrorBody, encodeErrorBody, parseRequest } from '../wire/message.ts';
+import { type ErrorBody, encodeErrorBody, parseRequest, type Request } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
 import type { ClientAccount } from './client-account.ts';
 import { type EndpointContext, type Pollable, setTimer } from './context.ts';
@@ -13,7 +13,7 @@ import type { RequestRef } from './events.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import type { Outbox, Outgoing } from './outbox.ts';
 import type { Path } from './path.ts';
-import { ServerCall } from './server-call.ts';
+import { ServerCall, type ServerCallOwner } from './server-call.ts';
 
 /** Milliseconds without a sign of life from the client after which its half-arrived requests are refused. */
 const RECEIVE_TIMEOUT_MS = 30_000;
@@ -62,7 +62,7 @@ export interface RequestPiece {
 }
 
 /** The table of one client's calls. */
-export class ServerCalls {
+export class ServerCalls implements ServerCallOwner {
   /** Handlers at work. */
   running = 0;
   /** How much of an answer the client takes before it grants more. */
@@ -152,7 +152,6 @@ export class ServerCalls {
       return undefined;
     }
     call.arrival = arrival;
-    this.#waiting.add(call);
     return call;
   }
 
@@ -184,6 +183,7 @@ export class ServerCalls {
       case 'nothing-new':
         return true;
       case 'progress':
+        this.#waiting.add(call);
         if (call.timerEntry === undefined) this.#setCallTimer(call, nowMs + RECEIVE_TIMEOUT_MS);
         return true;
       case 'complete':
@@ -197,22 +197,22 @@ export class ServerCalls {
       early === 'doubtful' || (early === 'fresh' && !this.#context.isEarlySafe(request?.method ?? ''));
     if (request !== undefined && mustWait) {
       call.apply('complete-early');
+      this.#waiting.add(call);
       this.#setCallTimer(call, call.deadlineAtMs);
       return true;
     }
     call.apply('complete');
-    this.#run(call, nowMs);
+    this.#run(call, request, nowMs);
     return request !== undefined;
   }
 
   #unpark(call: ServerCall, nowMs: number): void {
     call.apply('confirmed');
-    this.#run(call, nowMs);
+    this.#run(call, parseRequest(call.arrival!.message.bytes), nowMs);
   }
 
-  #run(call: ServerCall, nowMs: number): void {
+  #run(call: ServerCall, request: Request | undefined, nowMs: number): void {
     this.#waiting.delete(call);
-    const request = parseRequest(call.arrival!.message.bytes);
     if (request === undefined) {
       this.#refuse(call, { code: 'BAD_MESSAGE', executed: 'no' }, nowMs);
       return;
@@ -264,7 +264,7 @@ export class ServerCalls {
     this.#setCallTimer(call, Number.POSITIVE_INFINITY);
     this.#releaseRequest(call);
     call.answer(status, body, this.initialGrantBytes, nowMs);
-    this.#context.kept.add(this.#client.account.answers, call, body.length, () => this.#forgetAnswer(call));
+    this.#context.kept.add(this.#client.account.answers, call, body.length);
     this.#outbox.queue(call);
     this.#context.touch(this.#client);
   }
@@ -285,7 +285,7 @@ export class ServerCalls {
   }
 
   /** The answer did not fit into what is kept: the id stays, a client that still asks is told OUTCOME_UNKNOWN. */
-  #forgetAnswer(call: ServerCall): void {
+  forgetAnswer(call: ServerCall): void {
     if (call.state !== 'answering') return;
     // P-52
     this.#forget(call);
@@ -434,9 +434,13 @@ export class ServerCalls {
     call.timerEntry = setTimer(this.#context.timers, call.timerEntry, call, atMs);
   }
 
-  /** The same object for the same call, so that who has it can find by it what belongs to the call. */
+  /** Made when the request is handed over, which counts it. */
   #ref(call: ServerCall): RequestRef {
-    call.ref ??= { clientEpoch: this.#client.epoch, callId: call.callId };
+    call.ref ??= {
+      clientEpoch: this.#client.epoch,
+      callId: call.callId,
+      number: this.#context.stats.requestsRun,
+    };
     return call.ref;
   }
 

@@ -40,20 +40,52 @@ function methodPrefix(method: string): Uint8Array {
   return prefix;
 }
 
+/** A request, taken apart. */
+export interface Request {
+  readonly method: string;
+  /** Encoded. */
+  readonly body: Uint8Array;
+}
+
 /** The two parts of a received request; `undefined` when it is malformed. The body is a view. */
-export function parseRequest(message: Uint8Array): { method: string; body: Uint8Array } | undefined {
+export function parseRequest(message: Uint8Array): Request | undefined {
   const reader = new Reader(message);
   const length = reader.varint();
+  const from = reader.at;
+  const end = from + length;
   // P-34
-  if (length === 0 || length > METHOD_BYTES_MAX) return undefined;
-  const name = reader.take(length);
-  if (reader.failed) return undefined;
+  if (reader.failed || length === 0 || length > METHOD_BYTES_MAX || end > message.length) return undefined;
+  const method = methodName(message, from, end);
+  return method === undefined ? undefined : { method, body: message.subarray(end) };
+}
+
+/** The name that stands there; `undefined` when it is not UTF-8. Names that come again and again are decoded once. */
+function methodName(message: Uint8Array, from: number, end: number): string | undefined {
+  let hash = end - from;
+  for (let at = from; at < end; at++) hash = (31 * hash + message[at]!) & (METHOD_NAMES - 1);
+  const known = methodNames[hash];
+  if (known !== undefined && hasBytesAt(message, from, end, known.bytes)) return known.name;
+  const bytes = Uint8Array.from(message.subarray(from, end));
   try {
-    return { method: utf8Decoder.decode(name), body: message.subarray(reader.at) };
+    const name = utf8Decoder.decode(bytes);
+    methodNames[hash] = { bytes, name };
+    return name;
   } catch {
     return undefined;
   }
 }
+
+function hasBytesAt(message: Uint8Array, from: number, end: number, bytes: Uint8Array): boolean {
+  if (bytes.length !== end - from) return false;
+  for (let i = 0; i < bytes.length; i++) if (message[from + i] !== bytes[i]) return false;
+  return true;
+}
+
+/** So many are remembered, each where its bytes lead to: whoever makes names up takes the places of others, not more. */
+const METHOD_NAMES = 256;
+const methodNames: ({ readonly bytes: Uint8Array; readonly name: string } | undefined)[] = new Array(
+  METHOD_NAMES,
+).fill(undefined);
 
 /** A call's failure as its answer tells it. */
 export interface ErrorBody {

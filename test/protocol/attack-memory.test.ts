@@ -118,7 +118,7 @@ describe('a request in very many pieces', () => {
 
 describe('a first datagram repeated for ever', () => {
   test('leaves a call with the newest sessions only', () => {
-    const call = new ServerCall(1, 10, { onCallTimer: () => {} });
+    const call = new ServerCall(1, 10, { onCallTimer: () => {}, forgetAnswer: () => {} });
     for (let session = 1; session <= 1000; session++) {
       for (let piece = 0; piece < 10; piece++) call.parkOn(session);
     }

@@ -1,44 +1,54 @@
 import { describe, expect, test } from 'vitest';
-import { AnswerShare, KeptAnswers } from '../../src/protocol/kept-answers.ts';
+import { AnswerShare, type KeptAnswer, KeptAnswers } from '../../src/protocol/kept-answers.ts';
+
+/** An answer that writes down its name when it is forgotten. */
+function answer(name: string, forgotten: string[]): KeptAnswer {
+  return { keptBytes: 0, older: undefined, newer: undefined, forgetAnswer: () => forgotten.push(name) };
+}
 
 describe('KeptAnswers', () => {
   // P-52
   test('beyond its limit the oldest answers are forgotten, and their owners are told', () => {
     const kept = new KeptAnswers(3000);
     const share = new AnswerShare();
-    const forgotten: number[] = [];
-    for (let i = 0; i < 5; i++) kept.add(share, { i }, 1000 - 256, () => forgotten.push(i));
-    expect(forgotten).toEqual([0, 1]);
+    const forgotten: string[] = [];
+    for (const name of 'abcde') kept.add(share, answer(name, forgotten), 1000 - 256);
+    expect(forgotten).toEqual(['a', 'b']);
     expect(kept.sizeBytes).toBe(3000);
   });
 
   test('an answer that was delivered makes room, and its owner hears nothing', () => {
     const kept = new KeptAnswers(3000);
     const share = new AnswerShare();
-    const forgotten: number[] = [];
-    const owners = [0, 1, 2].map((i) => ({ i }));
-    for (const owner of owners) kept.add(share, owner, 744, () => forgotten.push(owner.i));
-    kept.remove(share, owners[0]!);
-    kept.remove(share, owners[0]!);
-    kept.add(share, {}, 744, () => {});
+    const forgotten: string[] = [];
+    const [a, b, c, d, e] = [...'abcde'].map((name) => answer(name, forgotten));
+    for (const first of [a!, b!, c!]) kept.add(share, first, 744);
+    kept.remove(share, b!);
+    kept.remove(share, b!);
+    kept.add(share, d!, 744);
     expect(forgotten).toEqual([]);
+    kept.add(share, e!, 744);
+    expect(forgotten).toEqual(['a']);
+    for (const left of [e!, c!, d!]) kept.remove(share, left);
+    expect([kept.sizeBytes, share.sizeBytes]).toEqual([0, 0]);
   });
 
   test('answers without a body count, too', () => {
     const kept = new KeptAnswers(1000);
     const share = new AnswerShare();
-    let forgotten = 0;
-    for (let i = 0; i < 10; i++) kept.add(share, {}, 0, () => forgotten++);
-    expect(forgotten).toBe(7);
+    const forgotten: string[] = [];
+    for (const name of 'abcdefghij') kept.add(share, answer(name, forgotten), 0);
+    expect(forgotten).toEqual([...'abcdefg']);
   });
 
   test('one larger than everything allowed forgets nobody, and is not forgotten itself', () => {
     const kept = new KeptAnswers(1000);
     const share = new AnswerShare();
     const forgotten: string[] = [];
-    const small = {};
-    kept.add(share, small, 100, () => forgotten.push('small'));
-    kept.add(share, {}, 5000, () => forgotten.push('large'));
+    const large = answer('large', forgotten);
+    kept.add(share, answer('small', forgotten), 100);
+    kept.add(share, large, 5000);
+    kept.remove(share, large);
     expect(forgotten).toEqual([]);
     expect(kept.sizeBytes).toBe(356);
   });
@@ -48,7 +58,7 @@ describe('KeptAnswers', () => {
     const kept = new KeptAnswers(10_000);
     const forgotten: string[] = [];
     const add = (share: AnswerShare, name: string): void =>
-      kept.add(share, { name }, 1000 - 256, () => forgotten.push(name));
+      kept.add(share, answer(name, forgotten), 1000 - 256);
     const hoarder = new AnswerShare();
     const modest = new AnswerShare();
     for (let i = 0; i < 3; i++) add(modest, `modest ${i}`);

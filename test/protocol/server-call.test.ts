@@ -11,7 +11,7 @@ const STATES = Object.keys(SERVER_CALL_TRANSITIONS) as ServerCallState[];
 const EVENTS: readonly ServerCallEvent[] = ['complete-early', 'complete', 'confirmed', 'answer', 'forget'];
 
 function newCall(): ServerCall {
-  return new ServerCall(7, 100, { onCallTimer: () => {} });
+  return new ServerCall(7, 100, { onCallTimer: () => {}, forgetAnswer: () => {} });
 }
 
 describe('server call: every state and event', () => {
