@@ -11,6 +11,7 @@ import { RemoteStorageServer } from '../storage/remote-server.ts';
 import type { StorageServer } from '../storage/storage-server.ts';
 import { createTcpEndpoint } from '../tcp/create-tcp-endpoint.ts';
 import type { TraceFile } from '../trace/trace-file.ts';
+import { parseAddress } from '../transport/address.ts';
 import { systemRandom } from '../transport/system-random.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Grid } from './grid-file.ts';
@@ -70,9 +71,12 @@ export async function connectGrid(grid: Grid, options: TransportOptions): Promis
   const context = gbsContext(transport);
   const overHttp = new Set<GbsStorageServer>();
   const servers = grid.servers.map(({ address, permutationSeed, isPreferred }): StorageServer => {
-    const place = { permutationSeed, isPreferred };
-    if (!isHttpAddress(address)) return new RemoteStorageServer(transport.peer(address), place);
-    const server = new GbsStorageServer(parseNurl(address), context, place);
+    if (!isHttpAddress(address)) {
+      // Its key stays when its address changes, and so do the places of its shares, and its leases.
+      const place = { permutationSeed: permutationSeed ?? parseAddress(address).key, isPreferred };
+      return new RemoteStorageServer(transport.peer(address), place);
+    }
+    const server = new GbsStorageServer(parseNurl(address), context, { permutationSeed, isPreferred });
     overHttp.add(server);
     return server;
   });

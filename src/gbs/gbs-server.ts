@@ -111,10 +111,18 @@ export class GbsStorageServer implements StorageServer, Disposable {
       if (askedBefore.has(id) && !had.has(shareNumber)) granted.add(shareNumber);
       if (!granted.has(shareNumber)) this.#uploads.delete(id);
     }
-    return {
-      alreadyHave: shareNumbers.filter((shareNumber) => had.has(shareNumber)),
-      allocated: shareNumbers.filter((shareNumber) => granted.has(shareNumber)),
-    };
+    const alreadyHave = shareNumbers.filter((shareNumber) => had.has(shareNumber));
+    const allocated = shareNumbers.filter((shareNumber) => granted.has(shareNumber));
+    if (alreadyHave.length + allocated.length === 0) throw await this.#whyNothing(allocatedSize, options);
+    return { alreadyHave, allocated };
+  }
+
+  /** A server that is full and one that is busy with the share both answer with nothing; its free space tells them apart. */
+  async #whyNothing(allocatedSize: number, options: OperationOptions | undefined): Promise<StorageError> {
+    const { availableSpace } = await this.version(options);
+    return availableSpace < allocatedSize
+      ? this.#storageError('NO_SPACE', `it has ${availableSpace} bytes left, or is read-only`)
+      : this.#storageError('SHARE_BUSY', 'another writer holds what was asked for');
   }
 
   async write(
@@ -354,6 +362,8 @@ export class GbsStorageServer implements StorageServer, Disposable {
         return this.#storageError('UNKNOWN_SHARE', 'it has no such share');
       case 413:
         return this.#storageError('TOO_LARGE', `${method} was too large for it`);
+      case 503:
+        return this.#storageError('STOPPED', 'it is being stopped');
       case 507:
         return this.#storageError('NO_SPACE', 'it has no space left');
       default:

@@ -95,7 +95,7 @@ const STORAGE_OUTCOMES: Readonly<Record<StorageError['code'], string | undefined
   READ_ONLY: 'takes no new shares (read-only)',
   TOO_LARGE: 'does not take shares of this size',
   UNKNOWN_SHARE: 'has lost the share',
-  SHARE_BUSY: 'another upload is writing this share there',
+  SHARE_BUSY: 'is busy with another upload of this share',
   INCOMPLETE: undefined,
   IO_ERROR: 'its disk failed',
   STOPPED: 'is being stopped',

@@ -174,6 +174,25 @@ describe('answers', () => {
     expect(await clientOf(nurl).allocate(request)).toEqual({ alreadyHave: [1], allocated: [2] });
   });
 
+  test('with nothing mean a full server or a busy share, which its free space tells apart', async () => {
+    const { nurl } = await scriptedServer(({ method }) =>
+      method === 'GET' ? VERSION : cbor({ 'already-have': new Set(), allocated: new Set() }),
+    );
+    const { storageIndex, uploadSecret } = UPLOAD;
+    const request = { storageIndex, shareNumbers: [1], uploadSecret };
+    expect(await failure(clientOf(nurl).allocate({ ...request, allocatedSize: 5000 }))).toMatchObject({
+      code: 'SHARE_BUSY',
+    });
+    expect(await failure(clientOf(nurl).allocate({ ...request, allocatedSize: 5001 }))).toMatchObject({
+      code: 'NO_SPACE',
+    });
+  });
+
+  test('of a server that is being stopped say so', async () => {
+    const { nurl } = await scriptedServer(() => ({ status: 503 }));
+    expect(await failure(clientOf(nurl).list(UPLOAD.storageIndex))).toMatchObject({ code: 'STOPPED' });
+  });
+
   test('to an allocation that is asked again are empty: its secret lets it write all the same', async () => {
     let asked = 0;
     const { nurl } = await scriptedServer(() =>

@@ -117,7 +117,7 @@ describe('two uploads of one file', () => {
     const dead = { bytes: new Uint8Array(1), secret: 'of somebody who is dead', written: [] };
     for (const server of grid.servers) for (let s = 0; s < 5; s++) server.unfinished.set(s, dead);
     const options = { needed: 3, happy: 5, total: 5, convergence };
-    await expect(grid.put(FILE, options)).rejects.toThrow(/another upload is writing this share there/);
+    await expect(grid.put(FILE, options)).rejects.toThrow(/is busy with another upload of this share/);
     expect(grid.clock.armedTimers).toBe(0);
     const controller = new AbortController();
     const put = grid.beginPut(FILE, { ...options, signal: controller.signal });
