@@ -204,7 +204,7 @@ export class MemoryFiles implements Files {
       write: (bytes, position) =>
         operation('write', () => {
           changeSize(Math.max(file.sizeBytes, position + bytes.length));
-          file.write(bytes.slice(), position);
+          file.write(new Uint8Array(bytes), position);
         }),
       sizeBytes: () => operation('sizeBytes', () => file.sizeBytes),
       truncate: (sizeBytes) =>

@@ -50,7 +50,11 @@ export class Upload {
   constructor(terms: UploadTerms, host: UploadHost) {
     // Copies: the secrets may be views of a large message, which must not live as long as the upload.
     const { secret, leaseSecrets } = terms;
-    this.#terms = { ...terms, secret: secret.slice(), leaseSecrets: leaseSecrets && copyOf(leaseSecrets) };
+    this.#terms = {
+      ...terms,
+      secret: Uint8Array.from(secret),
+      leaseSecrets: leaseSecrets && copyOf(leaseSecrets),
+    };
     this.share = terms.share;
     this.#host = host;
     this.#path = host.folder.incomingPath(terms.share);
@@ -208,5 +212,8 @@ export function unknownUpload(share: ShareName): StorageError {
 }
 
 function copyOf(secrets: LeaseSecrets): LeaseSecrets {
-  return { renewSecret: secrets.renewSecret.slice(), cancelSecret: secrets.cancelSecret.slice() };
+  return {
+    renewSecret: Uint8Array.from(secrets.renewSecret),
+    cancelSecret: Uint8Array.from(secrets.cancelSecret),
+  };
 }
