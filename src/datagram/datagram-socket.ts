@@ -17,8 +17,8 @@ export interface DatagramSocket {
    */
   datagramCeilingBytes(to: SocketAddress): number;
   /**
-   * Sends one datagram; the socket may read `bytes` until the turn ends, so the caller does not reuse them.
-   * Never throws: what the local network refuses comes to `onSendError`.
+   * Sends one datagram. The socket may read `bytes` as long as {@link queuedBytes} is not 0; then they are the caller's
+   * again, who writes over them. Never throws: what the local network refuses comes to `onSendError`.
    */
   send(bytes: Uint8Array, to: SocketAddress): void;
   /**

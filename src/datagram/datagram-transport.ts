@@ -399,7 +399,9 @@ export class DatagramTransport implements Transport, CallStarter {
       if (sent === undefined) break;
       this.#socket.send(sent.bytes, sent.to);
       if (datagram.hasSubscribers) this.#tellDatagram('sent', sent.to, sent.bytes.length);
-      this.#socketFull = this.#socket.queuedBytes > SOCKET_QUEUE_MAX_BYTES;
+      const { queuedBytes } = this.#socket;
+      if (queuedBytes === 0) this.#endpoint.onTaken();
+      this.#socketFull = queuedBytes > SOCKET_QUEUE_MAX_BYTES;
     }
     this.#armTimer(nowMs);
   }

@@ -1,9 +1,9 @@
 // The sans-IO endpoint: datagrams, commands and the current time go in; datagrams, events and the next wake-up
 // time come out. It opens no socket, starts no timer, reads no clock and draws no random number of its own.
 //
-// Inputs: receive, onTimer, onWake, onSendError, onMachineAsked, onMachineAnswered. Commands: call, cancel, answer, registerMethod, close. Getters: health,
-// overdueAfterMs, stats, gauges. After each input or command the driver drains pollEvent, sends what pollTransmit
-// gives, and arms one timer for timerAtMs.
+// Inputs: receive, onTimer, onWake, onSendError, onTaken, onMachineAsked, onMachineAnswered. Commands: call, cancel,
+// answer, registerMethod, close. Getters: health, overdueAfterMs, stats, gauges. After each input or command the driver
+// drains pollEvent, sends what pollTransmit gives, and arms one timer for timerAtMs.
 
 import { reportOfRefusal } from '../base/failed-call.ts';
 import { Heap } from '../base/heap.ts';
@@ -469,6 +469,11 @@ export class Endpoint {
     this.stats.datagramsSent++;
     this.stats.bytesSent += transmit.bytes.length;
     return transmit;
+  }
+
+  /** Nobody reads what {@link pollTransmit} has given so far any more: its bytes are used for what comes next. */
+  onTaken(): void {
+    this.#context.slab.reuse();
   }
 
   /** When {@link onTimer} wants to be called; Infinity: not at all. As of the last {@link pollTransmit}. */

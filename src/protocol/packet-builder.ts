@@ -22,6 +22,11 @@ export class Slab {
   commit(usedBytes: number): void {
     this.#at += usedBytes;
   }
+
+  /** Nobody reads what was handed out any more: it is written over while it is still in the processor's cache. */
+  reuse(): void {
+    this.#at = 0;
+  }
 }
 
 /** Frames are written at `at`, up to `limit`. */

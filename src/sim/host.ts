@@ -211,7 +211,8 @@ export class SimSocket implements DatagramSocket {
 
   send(bytes: Uint8Array, to: SocketAddress): void {
     if (this.#closed) return;
-    const copy = bytes.slice();
+    // `slice` of a Buffer is no copy.
+    const copy = new Uint8Array(bytes);
     this.queuedBytes += copy.length;
     this.host.run(() => {
       this.queuedBytes -= copy.length;

@@ -220,7 +220,7 @@ export class TwoEndpoints {
         if (this.lose(sent)) continue;
         const source = by === 'client' ? this.clientAddress : SERVER;
         // A copy: what is under way does not change.
-        const bytes = next.bytes.slice();
+        const bytes = new Uint8Array(next.bytes);
         this.#underWay.push({
           atMs: this.nowMs + LATENCY_MS,
           arrive: () => (by === 'client' ? this.server : to).receive(bytes, source, this.nowMs),

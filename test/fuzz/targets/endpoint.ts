@@ -269,7 +269,7 @@ class Play {
     for (const to of ['server', 'client'] as const) {
       const from = to === 'server' ? this.#client : this.#server;
       for (let next = from.pollTransmit(this.#nowMs); next; next = from.pollTransmit(this.#nowMs)) {
-        const bytes = next.bytes.slice();
+        const bytes = new Uint8Array(next.bytes);
         this.#learn(bytes);
         if (this.#recorded.length < RECORDED_MAX) this.#recorded.push({ to, bytes });
         if (arrives) this.#deliver(to, bytes.slice());
