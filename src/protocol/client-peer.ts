@@ -171,6 +171,8 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
 
   #onWelcome(completed: Welcome, remoteSession: number, sizeBytes: number, nowMs: number): boolean {
     const { localSession, to } = completed.attempt;
+    // P-31
+    if (this.#context.sessions.byRemoteId(remoteSession) !== undefined) return false;
     const frames = decodeFrames(completed.opened.frames);
     const hello = frames?.[0];
     if (frames === undefined || hello?.type !== 'hello') return false;

@@ -21,7 +21,7 @@ export function onInit(
   from: PathAddress,
   nowMs: number,
 ): Entry {
-  // The network has doubled it: the session exists, and a second one of the same id could not be told apart.
+  // P-31: the network has doubled it, or somebody names an id of another, whose NOSESS would then not be understood.
   if (context.sessions.byRemoteId(remoteSession) !== undefined) return 'dropped';
   const localSession = context.freshSessionId();
   const admission = context.protection.accept(datagram, remoteSession, localSession, from, nowMs);

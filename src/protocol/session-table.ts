@@ -62,6 +62,7 @@ export class SessionTable {
     return this.#byRemoteId.get(remoteSession);
   }
 
+  /** Nobody else may receive with the remote id: whoever takes a session's first answer or question has looked (P-31). */
   addLink(link: Link, peer: PeerInput): void {
     const owner: LinkOwner = { kind: 'link', link, peer };
     this.#byLocalId.set(link.localSession, owner);
@@ -76,8 +77,6 @@ export class SessionTable {
     const owner = this.#byLocalId.get(localSession);
     if (owner === undefined) return;
     this.#byLocalId.delete(localSession);
-    if (owner.kind === 'link' && this.#byRemoteId.get(owner.link.remoteSession) === owner) {
-      this.#byRemoteId.delete(owner.link.remoteSession);
-    }
+    if (owner.kind === 'link') this.#byRemoteId.delete(owner.link.remoteSession);
   }
 }

@@ -40,12 +40,3 @@ test('what is deleted is found by neither id', () => {
   expect(table.size).toBe(0);
   expect(table.byRemoteId(100)).toBeUndefined();
 });
-
-test('of two sessions that others gave the same id the later one keeps it', () => {
-  const table = new SessionTable();
-  const later = link(2, 100);
-  table.addLink(link(1, 100), PEER);
-  table.addLink(later, PEER);
-  table.delete(1);
-  expect(table.byRemoteId(100)?.link).toBe(later);
-});
