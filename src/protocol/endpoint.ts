@@ -274,6 +274,7 @@ export class Endpoint {
       this.#timers.pop();
       entry.value.onTimer(nowMs);
     }
+    this.#sessions.dropWorn(nowMs);
   }
 
   /** We were not running: what ran out meanwhile, or took so long, is no evidence against any peer. */
@@ -478,7 +479,7 @@ export class Endpoint {
 
   /** When {@link onTimer} wants to be called; Infinity: not at all. As of the last {@link pollTransmit}. */
   timerAtMs(): number {
-    return this.#timers.peek()?.key ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.#timers.peek()?.key ?? Number.POSITIVE_INFINITY, this.#sessions.wornAtMs);
   }
 
   #emit(event: EndpointEvent): void {

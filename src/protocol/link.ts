@@ -117,6 +117,11 @@ export class Link {
     return this.#wear.isOut(nowMs);
   }
 
+  /** From when on, at the latest. */
+  get wornAtMs(): number {
+    return this.#wear.outAtMs;
+  }
+
   /** False when the ACK is for something never sent: an error of the peer. */
   onAck(frame: AckFrame, nowMs: number): boolean {
     const outcome = this.sent.onAck(frame.ranges, nowMs);
@@ -203,9 +208,11 @@ export class Link {
     this.#probesAllowed = Math.max(this.#probesAllowed, 1);
   }
 
-  /** The session is given up: what was in flight goes back to the outbox. */
+  /** The session is given up: what was in flight goes back to the outbox, and nobody learns its keys any more. */
   abandon(): void {
     this.#closed = true;
+    this.#first = undefined;
+    this.#keys.wipe();
     this.sent.abandon();
   }
 

@@ -43,7 +43,10 @@ export interface LinkOwner {
 
 /** All sessions and handshakes of one endpoint. */
 export class SessionTable {
+  /** When {@link dropWorn} may have something to do; Infinity when there is no session. */
+  wornAtMs: number = Number.POSITIVE_INFINITY;
   readonly #byLocalId = new Map<number, SessionOwner>();
+  /** The one begun first first. */
   readonly #byRemoteId = new Map<number, LinkOwner>();
 
   get size(): number {
@@ -67,6 +70,7 @@ export class SessionTable {
     const owner: LinkOwner = { kind: 'link', link, peer };
     this.#byLocalId.set(link.localSession, owner);
     this.#byRemoteId.set(link.remoteSession, owner);
+    this.wornAtMs = Math.min(this.wornAtMs, link.wornAtMs);
   }
 
   addAttempt(localSession: number, peer: AttemptInput): void {
@@ -77,6 +81,21 @@ export class SessionTable {
     const owner = this.#byLocalId.get(localSession);
     if (owner === undefined) return;
     this.#byLocalId.delete(localSession);
-    if (owner.kind === 'link') this.#byRemoteId.delete(owner.link.remoteSession);
+    if (owner.kind !== 'link') return;
+    this.#byRemoteId.delete(owner.link.remoteSession);
+    if (this.#byRemoteId.size === 0) this.wornAtMs = Number.POSITIVE_INFINITY;
+  }
+  /** Ends the sessions that must not be used any more, also those that nobody uses: keys are not kept for longer. */
+  dropWorn(nowMs: number): void {
+    // P-129
+    if (nowMs < this.wornAtMs) return;
+    this.wornAtMs = Number.POSITIVE_INFINITY;
+    for (const { link, peer } of this.#byRemoteId.values()) {
+      if (!link.isWorn(nowMs)) {
+        this.wornAtMs = link.wornAtMs;
+        return;
+      }
+      peer.onSessionWorn(link);
+    }
   }
 }

@@ -30,9 +30,13 @@ export class SessionWear {
     return nowMs - this.#beganAtMs >= rekeyAfterMs || packets >= rekeyAfterPackets;
   }
 
+  /** When it is out at the latest. */
+  get outAtMs(): number {
+    return this.#beganAtMs + this.#config.sessionRefusedAfterMs;
+  }
+
   isOut(nowMs: number): boolean {
-    const { sessionRefusedAfterMs, maxFailedOpenings } = this.#config;
     // P-108
-    return nowMs - this.#beganAtMs >= sessionRefusedAfterMs || this.failedOpenings >= maxFailedOpenings;
+    return nowMs >= this.outAtMs || this.failedOpenings >= this.#config.maxFailedOpenings;
   }
 }

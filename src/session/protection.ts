@@ -29,6 +29,8 @@ export interface SessionKeys {
   open(datagram: Uint8Array, packetNumber: number): Opened | 'seen' | 'forged';
   /** Whether a received token is the one by which the other end tells that it has forgotten this session. */
   isResetToken(token: Uint8Array): boolean;
+  /** Overwrites the keys: nothing is sealed any more, and everything that comes is forged. */
+  wipe(): void;
 }
 
 /** What an initiator has learnt of a responder, beyond its keys, and tells in the next attempt. */

@@ -6,6 +6,7 @@ import {
   crypto_aead_chacha20poly1305_ietf_decrypt,
   crypto_aead_chacha20poly1305_ietf_encrypt,
   sodium_memcmp,
+  sodium_memzero,
 } from 'sodium-native';
 import { DATA_HEADER_BYTES, RESET_TOKEN_BYTES, writeDataHeader } from '../wire/datagram.ts';
 import type { DirectionalKeys } from './noise-ik.ts';
@@ -74,6 +75,14 @@ export class SealedKeys implements SessionKeys {
 
   isResetToken(token: Uint8Array): boolean {
     return token.length === RESET_TOKEN_BYTES && sodium_memcmp(token, this.#resetToken);
+  }
+
+  // P-129
+  wipe(): void {
+    if (this.#keys === undefined) return;
+    sodium_memzero(this.#keys.send);
+    sodium_memzero(this.#keys.receive);
+    this.#keys = undefined;
   }
 }
 

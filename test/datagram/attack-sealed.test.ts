@@ -288,6 +288,20 @@ describe('keys wear out', () => {
     expect(pair.clock.now() - startedAtMs).toBeLessThan(110);
   });
 
+  // P-129
+  test('those of a session that nobody uses are dropped in time, on both sides, and nobody is asked', async () => {
+    const pair = new SimPair();
+    pair.server.handle('echo', (body) => body);
+    await pair.run(pair.peer.call('echo', 1));
+    await pair.pass(170_000);
+    expect([pair.client, pair.server].map(({ gauges }) => gauges.sessions)).toEqual([1, 1]);
+    pair.sent.length = 0;
+    await pair.pass(11_000);
+    expect([pair.client, pair.server].map(({ gauges }) => gauges.sessions)).toEqual([0, 0]);
+    expect(pair.sent).toEqual([]);
+    expect(pair.clock.armedTimers).toBe(0);
+  });
+
   test('2^20 datagrams that do not open end a session; the call in hand is answered in the next', async () => {
     const pair = new SimPair({ config: { maxFailedOpenings: 50 } });
     pair.server.handle('echo', (body) => body);

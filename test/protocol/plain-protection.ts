@@ -80,6 +80,7 @@ function plainKeys(remoteSession: number): SessionKeys {
       return { packetNumber, frames: datagram.subarray(DATA_HEADER_BYTES) };
     },
     isResetToken: (token) => Buffer.from(token).equals(resetToken(remoteSession)),
+    wipe() {},
   };
 }
 

@@ -5,9 +5,9 @@ import { type AttemptInput, type PeerInput, SessionTable } from '../../src/proto
 const PEER: PeerInput = { onPacket: () => true, onSessionForgotten: () => {}, onSessionWorn: () => {} };
 const ATTEMPT: AttemptInput = { onResp: () => true, onCookie: () => true };
 
-/** The table looks at nothing but the two ids. */
-function link(localSession: number, remoteSession: number): Link {
-  return { localSession, remoteSession } as Link;
+/** The table looks at nothing but the two ids, and when it is worn. */
+function link(localSession: number, remoteSession: number, wornAtMs = 1000): Link {
+  return { localSession, remoteSession, wornAtMs, isWorn: (nowMs: number) => nowMs >= wornAtMs } as Link;
 }
 
 test('a session is found by the id of either side', () => {
@@ -39,4 +39,35 @@ test('what is deleted is found by neither id', () => {
   table.delete(3);
   expect(table.size).toBe(0);
   expect(table.byRemoteId(100)).toBeUndefined();
+});
+
+// P-129
+test('what is worn is dropped in its time, the oldest first, and then there is nothing to wait for', () => {
+  const table = new SessionTable();
+  const dropped: number[] = [];
+  const peer: PeerInput = {
+    ...PEER,
+    onSessionWorn: ({ localSession }) => {
+      dropped.push(localSession);
+      table.delete(localSession);
+    },
+  };
+  for (const [id, wornAtMs] of [
+    [1, 100],
+    [2, 100],
+    [3, 200],
+    [4, 300],
+  ] as const) {
+    table.addLink(link(id, 10 * id, wornAtMs), peer);
+  }
+  table.delete(3);
+  expect(table.wornAtMs).toBe(100);
+  table.dropWorn(99);
+  expect(dropped).toEqual([]);
+  table.dropWorn(100);
+  expect(dropped).toEqual([1, 2]);
+  expect(table.wornAtMs).toBe(300);
+  table.dropWorn(1000);
+  expect(dropped).toEqual([1, 2, 4]);
+  expect(table.wornAtMs).toBe(Number.POSITIVE_INFINITY);
 });

@@ -37,6 +37,17 @@ describe('the keys of a session', () => {
     },
   );
 
+  // P-129
+  test('are overwritten when they are wiped, and open nothing any more', () => {
+    const directional = { send: Uint8Array.from(send), receive: Uint8Array.from(receive) };
+    const keys = new SealedKeys(77, token, directional);
+    const datagram = sealed(new SealedKeys(88, token, { send: receive, receive: send }), 'frames', 1);
+    keys.wipe();
+    expect(keys.open(datagram, 1)).toBe('forged');
+    expect([directional.send, directional.receive]).toEqual([new Uint8Array(32), new Uint8Array(32)]);
+    keys.wipe();
+  });
+
   test('open each packet once', () => {
     const [client, server] = ends();
     const datagram = sealed(client, 'frames', 5);
