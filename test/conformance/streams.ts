@@ -331,13 +331,16 @@ export function describeStreams(adapter: Adapter): void {
     test('of a streamed request: the source stops, the handler is told, the reader of it too', () =>
       adapter.run(async (world) => {
         const { server, peer } = world;
+        const begun = new Gate();
         const heard = new Gate<RpcError>();
         server.handle('write', async (_request, { upload }) => {
+          begun.open();
           await collect(upload!).catch((error) => heard.open(error as RpcError));
         });
         const caller = new AbortController();
         const endless = new Endless();
         const call = peer.call('write', null, { upload: endless, signal: caller.signal });
+        await begun.opened;
         await pass(world, 50);
         caller.abort(ENOUGH);
         await expect(call).rejects.toBe(ENOUGH);
