@@ -32,6 +32,17 @@ export class DecayingHistogram {
   /** What one sample weighs now. */
   #unit = 1;
   #agedAtMs = 0;
+  #samples = 0;
+
+  /** How many it has been given, faded or not: while that stays, so do the quantiles. */
+  get samples(): number {
+    return this.#samples;
+  }
+
+  /** Until then also {@link weightAt} stays, without a further sample. */
+  get steadyUntilMs(): number {
+    return this.#agedAtMs + AGEING_STEP_MS;
+  }
 
   /** How many recent samples it stands for: 0 to 64. */
   weightAt(nowMs: number): number {
@@ -77,6 +88,7 @@ export class DecayingHistogram {
   }
 
   #age(nowMs: number): void {
+    this.#samples++;
     this.#unit /= KEPT_PER_SAMPLE;
     const sinceMs = nowMs - this.#agedAtMs;
     if (sinceMs >= AGEING_STEP_MS) {

@@ -75,29 +75,34 @@ export class Heap<T> {
     this.#siftDown(last);
   }
 
+  // Both move the others out of the way first, and place the one at the end.
+
   #siftUp(slot: Slot<T>): void {
-    while (slot.index > 0) {
-      const parent = this.#slots[(slot.index - 1) >> 1]!;
-      if (!isBefore(slot, parent)) return;
-      this.#swap(slot, parent);
+    const slots = this.#slots;
+    let index = slot.index;
+    while (index > 0) {
+      const above = (index - 1) >> 1;
+      const parent = slots[above]!;
+      if (!isBefore(slot, parent)) break;
+      this.#place(parent, index);
+      index = above;
     }
+    this.#place(slot, index);
   }
 
   #siftDown(slot: Slot<T>): void {
+    const slots = this.#slots;
+    let index = slot.index;
     for (;;) {
-      const left = this.#slots[2 * slot.index + 1];
-      if (left === undefined) return;
-      const right = this.#slots[2 * slot.index + 2];
-      const child = right !== undefined && isBefore(right, left) ? right : left;
-      if (!isBefore(child, slot)) return;
-      this.#swap(child, slot);
+      let below = 2 * index + 1;
+      if (below >= slots.length) break;
+      if (below + 1 < slots.length && isBefore(slots[below + 1]!, slots[below]!)) below++;
+      const child = slots[below]!;
+      if (!isBefore(child, slot)) break;
+      this.#place(child, index);
+      index = below;
     }
-  }
-
-  #swap(a: Slot<T>, b: Slot<T>): void {
-    const index = a.index;
-    this.#place(a, b.index);
-    this.#place(b, index);
+    this.#place(slot, index);
   }
 
   #place(slot: Slot<T>, index: number): void {

@@ -52,7 +52,8 @@ export class IdTable<T extends object> {
     let block = this.#blocks[index];
     if (block?.number !== number) {
       block = { number, values: new Array(BLOCK_IDS).fill(undefined), count: 0 };
-      this.#blocks.splice(index, 0, block);
+      if (index === this.#blocks.length) this.#blocks.push(block);
+      else this.#blocks.splice(index, 0, block);
     }
     const at = id - number * BLOCK_IDS;
     if (block.values[at] === undefined) {
@@ -71,7 +72,10 @@ export class IdTable<T extends object> {
     if (block?.number !== number || block.values[at] === undefined) return false;
     block.values[at] = undefined;
     this.#size--;
-    if (--block.count === 0) this.#blocks.splice(index, 1);
+    block.count--;
+    if (block.count > 0) return true;
+    if (index === 0) this.#blocks.shift();
+    else this.#blocks.splice(index, 1);
     return true;
   }
 

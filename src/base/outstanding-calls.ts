@@ -3,7 +3,7 @@
 
 import type { CallLimits } from './call-report.ts';
 import { IdTable } from './id-table.ts';
-import type { TimeLimits } from './response-times.ts';
+import type { LearntLimits } from './response-times.ts';
 
 /** What bounds outstanding calls: numbers of bytes and of calls. */
 export interface OutstandingLimits {
@@ -69,9 +69,6 @@ export class OutstandingCalls<Peer> {
 }
 
 /** The time limits of a call: what its caller named, and what was learnt of such calls. */
-export function callLimits(deadline: 'adaptive' | number, learnt: TimeLimits): CallLimits {
-  const { overdueAfterMs, deadlineAfterMs, basis } = learnt;
-  return deadline === 'adaptive'
-    ? { deadline: 'adaptive', deadlineAfterMs, overdueAfterMs, basis }
-    : { deadline: 'given', deadlineAfterMs: deadline, overdueAfterMs, basis };
+export function callLimits(deadline: 'adaptive' | number, learnt: LearntLimits): CallLimits {
+  return deadline === 'adaptive' ? learnt : { ...learnt, deadline: 'given', deadlineAfterMs: deadline };
 }

@@ -2,7 +2,7 @@
 // is overdue (soft: look for another source) and when it is given up (hard). Formulas and reasons:
 // spec/deadlines.md. It reads no clock, and leaves to the endpoint what counts as a sample.
 
-import type { TimeLimitBasis } from './call-report.ts';
+import type { CallLimits, TimeLimitBasis } from './call-report.ts';
 import { DecayingHistogram } from './decaying-histogram.ts';
 
 /** The path's round-trip time, as RFC 9002 estimates it. */
@@ -23,10 +23,11 @@ export interface ResponseTimeEstimate {
 }
 
 /** Both limits of a call, and what they follow from. */
-export interface TimeLimits {
-  readonly overdueAfterMs: number;
-  readonly deadlineAfterMs: number;
-  readonly basis: TimeLimitBasis;
+export type TimeLimits = Omit<CallLimits, 'deadline'>;
+
+/** Those of a call whose caller named no deadline. */
+export interface LearntLimits extends CallLimits {
+  readonly deadline: 'adaptive';
 }
 
 /** One row of what is known. Times are response times less the path's round trip. */
@@ -144,13 +145,30 @@ export class ResponseTimes {
     return deadlineAfterMs(this.#known(method, sizeBytes, nowMs), rtt);
   }
 
-  /** {@link overdueAfterMs} and {@link deadlineAfterMs} together, with what they follow from. */
-  limits(method: string, sizeBytes: number, nowMs: number, rtt: RoundTripEstimate): TimeLimits {
+  /**
+   * {@link overdueAfterMs} and {@link deadlineAfterMs} together, with what they follow from: the same object for as long
+   * as nothing changes, as many calls may begin at once.
+   */
+  limits(method: string, sizeBytes: number, nowMs: number, rtt: RoundTripEstimate): LearntLimits {
+    const times = this.#methods?.get(method);
+    const sizeClass = sizeClassOf(sizeBytes);
+    const own = times?.classes[sizeClass];
+    if (times === undefined || own === undefined) return this.#limits(method, sizeBytes, nowMs, rtt);
+    const cohort = this.#cohort === undefined ? undefined : this.#cohort.#find(method, sizeBytes);
+    const last = times.limits[sizeClass];
+    if (last !== undefined && isStill(last, own, cohort, nowMs, rtt)) return last.limits;
+    const limits = this.#limits(method, sizeBytes, nowMs, rtt);
+    times.limits[sizeClass] = { limits, samples: own.samples, cohort, cohortSamples: cohort?.samples ?? 0 };
+    return limits;
+  }
+
+  #limits(method: string, sizeBytes: number, nowMs: number, rtt: RoundTripEstimate): LearntLimits {
     const known = this.#known(method, sizeBytes, nowMs);
     const { samples, p95Ms, cohortSamples, cohortP95Ms } = known;
     const source = samples >= SAMPLES_MIN ? 'peer' : cohortSamples > 0 ? 'cohort' : 'none';
     const { smoothedMs, varianceMs } = rtt;
     return {
+      deadline: 'adaptive',
       overdueAfterMs: overdueAfterMs(known, rtt),
       deadlineAfterMs: deadlineAfterMs(known, rtt),
       basis: {
@@ -211,7 +229,7 @@ export class ResponseTimes {
     let times = this.#methods.get(method);
     if (times === undefined) {
       if (this.#methods.size >= this.#methodsMax) forgetOldest(this.#methods);
-      times = { usedAtMs: nowMs, classes: [undefined, undefined, undefined, undefined] };
+      times = { usedAtMs: nowMs, classes: [undefined, undefined, undefined, undefined], limits: [] };
       this.#methods.set(method, times);
     }
     times.usedAtMs = nowMs;
@@ -224,9 +242,38 @@ export class ResponseTimes {
 interface MethodTimes {
   usedAtMs: number;
   readonly classes: [Known, Known, Known, Known];
+  /** By size class, what was answered last. */
+  readonly limits: (KnownLimits | undefined)[];
 }
 
 type Known = DecayingHistogram | undefined;
+
+/** Limits, and what was known when they were computed; the path is in their basis. */
+interface KnownLimits {
+  readonly limits: LearntLimits;
+  readonly samples: number;
+  readonly cohort: Known;
+  readonly cohortSamples: number;
+}
+
+/** Whether computing them again would give the same. */
+function isStill(
+  { limits, samples, cohort, cohortSamples }: KnownLimits,
+  own: DecayingHistogram,
+  cohortNow: Known,
+  nowMs: number,
+  rtt: RoundTripEstimate,
+): boolean {
+  const { smoothedRttMs, rttVarianceMs } = limits.basis;
+  return (
+    own.samples === samples &&
+    nowMs < own.steadyUntilMs &&
+    cohortNow === cohort &&
+    (cohort === undefined || (cohort.samples === cohortSamples && nowMs < cohort.steadyUntilMs)) &&
+    rtt.smoothedMs === smoothedRttMs &&
+    rtt.varianceMs === rttVarianceMs
+  );
+}
 
 function forgetOldest(methods: Map<string, MethodTimes>): void {
   let oldest: string | undefined;

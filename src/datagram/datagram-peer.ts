@@ -30,6 +30,7 @@ export interface CallStarter {
     body: Uint8Array,
     options: CallOptions,
     startedAtMs: number,
+    nowMs: number,
   ): Promise<unknown>;
 }
 
@@ -78,7 +79,15 @@ export class DatagramPeer implements Peer {
       return Promise.reject(error);
     }
     return this.#isResolved
-      ? this.#transport.startCall(this.address, this.#callee, method, encoded, options, startedAtMs)
+      ? this.#transport.startCall(
+          this.address,
+          this.#callee,
+          method,
+          encoded,
+          options,
+          startedAtMs,
+          startedAtMs,
+        )
       : this.#resolveAndCall(method, encoded, options, startedAtMs);
   }
 
@@ -91,7 +100,8 @@ export class DatagramPeer implements Peer {
     this.#callee = { ...this.#callee, addresses: await this.#resolve() };
     this.#isResolved = true;
     options.signal?.throwIfAborted();
-    return this.#transport.startCall(this.address, this.#callee, method, body, options, startedAtMs);
+    const nowMs = this.clock.now();
+    return this.#transport.startCall(this.address, this.#callee, method, body, options, startedAtMs, nowMs);
   }
 
   /** The addresses of those hosts that have one. @throws RpcError HOST_UNKNOWN when none has. */

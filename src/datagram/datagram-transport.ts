@@ -229,12 +229,13 @@ export class DatagramTransport implements Transport, CallStarter {
     body: Uint8Array,
     options: CallOptions,
     startedAtMs: number,
+    nowMs: number,
   ): Promise<unknown> {
     if (this.#closed) {
       return Promise.reject(explainFailure('CLOSED', 'no', undefined, name, method, 0));
     }
-    const nowMs = this.clock.now();
-    this.#noticeSleep(nowMs);
+    // Once in a turn is enough.
+    if (!this.#flushScheduled) this.#noticeSleep(nowMs);
     let callId: number;
     try {
       callId = this.#endpoint.call(

@@ -7,7 +7,7 @@ import { reportOfCall } from '../base/failed-call.ts';
 import { IdTable } from '../base/id-table.ts';
 import type { MemoryAccount } from '../base/memory-budget.ts';
 import { networkMsOf, type ResponseTimes } from '../base/response-times.ts';
-import { STATUS } from '../wire/frame.ts';
+import { type ResponseStartFrame, STATUS } from '../wire/frame.ts';
 import { type ErrorBody, parseErrorBody } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
 import { Cancels } from './cancels.ts';
@@ -122,23 +122,33 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
 
   // ---- what the peer says
 
-  /** The first piece says how the call ended there, and how long its handler held it. */
-  onAnswerStart(callId: number, status: number, heldUs: number): void {
+  /** The first piece says how the call ended there, and how long its handler held it. As {@link onAnswerPiece}. */
+  onAnswerStart({ callId, status, heldUs, total, data }: ResponseStartFrame, nowMs: number): boolean {
     const call = this.#calls.get(callId);
-    if (call === undefined) return;
+    if (call === undefined) return true;
     call.answerStatus = status;
     call.heldUs = heldUs;
+    return this.#onPiece(call, 0, total, data, nowMs);
   }
 
   /** False when it contradicts what came before, or is more than a message may be. */
   onAnswerPiece({ callId, offset, total, data }: AnswerPiece, nowMs: number): boolean {
-    // P-36, P-48
     const call = this.#calls.get(callId);
-    if (call === undefined) return true;
+    // P-36, P-48
+    return call === undefined || this.#onPiece(call, offset, total, data, nowMs);
+  }
+
+  #onPiece(call: ClientCall, offset: number, total: number, data: Uint8Array, nowMs: number): boolean {
     const { config } = this.#context;
     if (total > config.maxMessageBytes) {
       this.#fail(call, { code: 'TOO_LARGE', executed: 'yes' }, true, nowMs);
       return false;
+    }
+    if (data.length === total && call.answer === undefined) {
+      // All of it at once: it needs no memory but what it has come in.
+      call.apply('answer-piece');
+      this.#onAnswer(call, data, nowMs);
+      return true;
     }
     call.answer ??= Arrival.begin(this.#context, this, this.#outbox, call.request.callId, total, nowMs);
     if (call.answer === undefined) {

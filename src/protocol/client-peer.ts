@@ -281,12 +281,9 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
         case 'ack':
           sound = link.onAck(frame, nowMs) && sound;
           break;
-        case 'response-start': {
-          const { callId, total, data } = frame;
-          this.calls.onAnswerStart(callId, frame.status, frame.heldUs);
-          sound = this.calls.onAnswerPiece({ callId, offset: 0, total, data }, nowMs) && sound;
+        case 'response-start':
+          sound = this.calls.onAnswerStart(frame, nowMs) && sound;
           break;
-        }
         case 'response':
           sound = this.calls.onAnswerPiece(frame, nowMs) && sound;
           break;

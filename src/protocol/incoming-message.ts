@@ -15,7 +15,9 @@ export class IncomingMessage {
   /** The sender may send this many bytes. */
   granted: number;
   #buffer: Uint8Array | undefined;
-  readonly #arrived = new Intervals();
+  #arrivedBytes = 0;
+  /** Of what came in pieces. */
+  #pieces: Intervals | undefined;
 
   constructor(total: number, granted: number) {
     this.total = total;
@@ -23,16 +25,16 @@ export class IncomingMessage {
   }
 
   get arrivedBytes(): number {
-    return this.#arrived.total;
+    return this.#arrivedBytes;
   }
 
   get remainingBytes(): number {
-    return this.total - this.#arrived.total;
+    return this.total - this.#arrivedBytes;
   }
 
   /** Bytes that the sender may send and that are not here. */
   get promisedBytes(): number {
-    return Math.max(0, this.granted - this.#arrived.total);
+    return Math.max(0, this.granted - this.#arrivedBytes);
   }
 
   /** A piece that is the whole message is kept as the view it is, without a copy. */
@@ -41,15 +43,19 @@ export class IncomingMessage {
     if (total !== this.total || offset + data.length > total) return 'contradiction';
     if (data.length === total && this.#buffer === undefined) {
       this.#buffer = data;
-      this.#arrived.add(0, total);
+      this.#arrivedBytes = total;
       return 'complete';
     }
+    if (this.#arrivedBytes === total && this.#buffer !== undefined) return 'nothing-new';
     // Not zeroed: every byte is written before anybody reads one.
     this.#buffer ??= Buffer.allocUnsafeSlow(total);
-    if (this.#arrived.add(offset, offset + data.length) === 0) return 'nothing-new';
-    if (this.#arrived.rangeCount > MAX_RANGES) return 'scattered';
+    this.#pieces ??= new Intervals();
+    const newBytes = this.#pieces.add(offset, offset + data.length);
+    if (newBytes === 0) return 'nothing-new';
+    if (this.#pieces.rangeCount > MAX_RANGES) return 'scattered';
+    this.#arrivedBytes += newBytes;
     this.#buffer.set(data, offset);
-    return this.#arrived.total === total ? 'complete' : 'progress';
+    return this.#arrivedBytes === total ? 'complete' : 'progress';
   }
 
   /** The whole message; only when complete. */

@@ -75,6 +75,8 @@ export class ServerCalls implements ServerCallOwner {
   readonly #waiting = new Set<ServerCall>();
   /** Ids at or above the floor that were answered, cancelled, or must never run for another reason. */
   readonly #settled = new Intervals();
+  /** Handed to their handlers since {@link watchBegun}. */
+  readonly #begun: ServerCall[] = [];
   #floor = 0;
   #cancelledFrames: { no: RangesFrame | undefined; yes: RangesFrame | undefined } = {
     no: undefined,
@@ -233,7 +235,7 @@ export class ServerCalls implements ServerCallOwner {
     }
     this.running++;
     this.#context.stats.requestsRun++;
-    this.#setCallTimer(call, Math.min(call.deadlineAtMs, nowMs + this.#context.config.maxAckDelayMs));
+    this.#begun.push(call);
     this.#context.emit({
       type: 'request',
       ref: this.#ref(call),
@@ -242,6 +244,16 @@ export class ServerCalls implements ServerCallOwner {
       deadlineAtMs: call.deadlineAtMs,
       from: this.#client.path.address,
     });
+  }
+
+  /** A handler that has answered by the time when its client is served needs no timer: most are as quick as that. */
+  watchBegun(nowMs: number): void {
+    if (this.#begun.length === 0) return;
+    const tellAtMs = nowMs + this.#context.config.maxAckDelayMs;
+    for (const call of this.#begun) {
+      if (call.state === 'running') this.#setCallTimer(call, Math.min(call.deadlineAtMs, tellAtMs));
+    }
+    this.#begun.length = 0;
   }
 
   /** The handler's answer; ignored when nobody waits for it any more. */

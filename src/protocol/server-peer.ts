@@ -264,7 +264,10 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
       if (transmit !== undefined) return transmit;
     }
     const transmit = this.session?.poll(nowMs);
-    if (transmit === undefined) this.#setTimer();
+    if (transmit === undefined) {
+      this.calls.watchBegun(nowMs);
+      this.#setTimer();
+    }
     return transmit;
   }
 

@@ -84,15 +84,21 @@ export class HandlerTable {
       return;
     }
     const name = beginning(method, body, request);
-    const end = (outcome: Reply): void => {
-      if (!request.aborted) reply(outcome);
-      if (name !== undefined) tellEnd(name, request.aborted, outcome);
-    };
     const outcome = outcomeOf(this.#handlers.get(method)!, decoded, request);
     // One that is there at once is told at once: promises would take longer than all the rest of a small call.
-    if (outcome instanceof Promise) void outcome.then(end);
-    else end(outcome);
+    if (outcome instanceof Promise) void outcome.then((later) => tell(later, request, name, reply));
+    else tell(outcome, request, name, reply);
   }
+}
+
+function tell(
+  outcome: Reply,
+  request: RunningRequest,
+  name: RequestName | undefined,
+  reply: (reply: Reply) => void,
+): void {
+  if (!request.aborted) reply(outcome);
+  if (name !== undefined) tellEnd(name, request.aborted, outcome);
 }
 
 /** Tells who listens that a handler begins; `undefined` when nobody wants to know how it ends. */

@@ -297,3 +297,34 @@ test('rows are one for each method and size class that was called', () => {
   expect(first?.samples).toBeGreaterThan(9);
   expect(first!.medianMs).toBeLessThanOrEqual(first!.p95Ms);
 });
+
+test('limits are computed anew when anything has changed, and only then', () => {
+  const sample = fc.record({
+    afterMs: fc.constantFrom(0, 0, 1, 999, 5000),
+    elapsedMs: fc.constantFrom(1, 20, 400),
+    peer: fc.nat(1),
+    rttMs: fc.constantFrom(5, 5, 50),
+  });
+  fc.assert(
+    fc.property(fc.array(sample, { maxLength: 40 }), (samples) => {
+      const cohort = new ResponseTimes();
+      const peers = [new ResponseTimes(cohort), new ResponseTimes(cohort)];
+      let nowMs = 0;
+      for (const { afterMs, elapsedMs, peer, rttMs } of samples) {
+        nowMs += afterMs;
+        const rtt = { smoothedMs: rttMs, varianceMs: 1 };
+        const times = peers[peer]!;
+        const before = times.limits('read', 100, nowMs, rtt);
+        const expected = {
+          overdueAfterMs: times.overdueAfterMs('read', 100, nowMs, rtt),
+          deadlineAfterMs: times.deadlineAfterMs('read', 100, nowMs, rtt),
+        };
+        expect(before).toMatchObject(expected);
+        times.record('read', 100, elapsedMs, nowMs);
+        const after = times.limits('read', 100, nowMs, rtt);
+        expect(after).not.toBe(before);
+        expect(times.limits('read', 100, nowMs, rtt)).toBe(after);
+      }
+    }),
+  );
+});
