@@ -78,7 +78,10 @@ export function describeFailure(error: unknown, context: FailureContext): Failur
       exitCode: EXIT.usage,
       code: error.code,
       message: error.message,
-      next: 'give the whole capability as "put" or "cap" printed it, e.g. URI:CHK:…',
+      next:
+        error.code === 'UNSUPPORTED_KIND'
+          ? 'use a client of Tahoe-LAFS for mutable files and directories'
+          : 'give the whole capability as "put" or "cap" printed it, e.g. URI:CHK:…',
     };
   }
   if (error instanceof RpcError) {

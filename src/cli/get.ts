@@ -44,7 +44,7 @@ export function get(io: CliIo, text: string, options: GetOptions): Promise<numbe
       retries: connection.transport.retries,
       onProgress: ({ stage }) => {
         if (stage === progress.stage) return;
-        progress.startStage(stage);
+        progress.startStage(stage, totalBytes);
         progress.advance(doneBytes, totalBytes);
       },
     });

@@ -2,7 +2,6 @@
 // Tahoe-LAFS's HTTP protocol too. Standard output carries its addresses, a line each, and nothing else.
 
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HttpsFacade } from '../gbs/https-facade.ts';
 import { type Identity, swissnumOf } from '../session/identity.ts';
@@ -18,6 +17,7 @@ import { lockFolder } from './folder-lock.ts';
 import { openHttpService } from './http-service.ts';
 import { type CliIo, writeFully } from './io.ts';
 import { keepKeyFile } from './key-file.ts';
+import { makeFolders } from './make-folders.ts';
 import { openTransport, type TransportKind } from './network.ts';
 import { keepSecret, noSecret, type SecretKind } from './secret-file.ts';
 import { openTrace } from './trace.ts';
@@ -35,6 +35,9 @@ export interface NodeOptions {
   /** The port for clients of Tahoe-LAFS; 0 is any free one, without it there is none. */
   readonly http?: number | undefined;
   readonly expireLeases?: boolean | undefined;
+  readonly readOnly?: boolean | undefined;
+  /** Bytes of the disk that are left to others. */
+  readonly reserve?: number | undefined;
 }
 
 /** Serves until a signal asks it to stop; to stop when asked is a success. */
@@ -58,6 +61,8 @@ export function node(io: CliIo, options: NodeOptions): Promise<number> {
       name: printableAddress(transport.address),
       clock: transport.clock,
       unixSeconds: () => Date.now() / 1000,
+      readOnly: options.readOnly,
+      reservedBytes: options.reserve,
       expireLeases: options.expireLeases ? tellOfWalk(io) : undefined,
     });
     serveStorage(transport, server);
@@ -110,7 +115,7 @@ function parentGone(): AbortSignal {
 
 async function makeFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolders(folder);
   } catch (error) {
     throw folderError(error, folder);
   }

@@ -166,6 +166,12 @@ function addNode(program: Command, io: CliIo, finish: Finish): void {
     )
     .addOption(allowOption())
     .addOption(transportOption())
+    .option('--read-only', 'give out the shares that are there, take no new ones and change nothing')
+    .addOption(
+      new Option('--reserve <bytes>', 'leave this much of the disk free for others, e.g. 10G')
+        .argParser(size(0, Number.MAX_SAFE_INTEGER))
+        .default(0, 'nothing'),
+    )
     .option(
       '--expire-leases',
       'remove shares whose last lease has ended (31 days after it was given or renewed)',

@@ -41,9 +41,9 @@ export class ProgressBar implements Progress {
     return this.#tracker.elapsedMs;
   }
 
-  startStage(stage: string): void {
-    this.#tracker.startStage(stage);
-    this.#bar.start(1, 0);
+  startStage(stage: string, totalBytes?: number): void {
+    this.#tracker.startStage(stage, totalBytes);
+    this.#bar.start(Math.max(1, totalBytes ?? 1), 0);
   }
 
   advance(doneBytes: number, totalBytes?: number): void {

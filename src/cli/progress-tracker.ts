@@ -11,7 +11,7 @@ export interface Progress {
   /** What is being done now, as a participle: `locating shares`. */
   readonly stage: string;
   readonly elapsedMs: number;
-  startStage(stage: string): void;
+  startStage(stage: string, totalBytes?: number): void;
   /** Bytes done so far; without `totalBytes` nobody knows how many there will be. */
   advance(doneBytes: number, totalBytes?: number): void;
   /** Lets something else be written to the terminal in between. */
@@ -90,11 +90,11 @@ export class ProgressTracker implements Progress {
     };
   }
 
-  startStage(stage: string): void {
+  startStage(stage: string, totalBytes?: number): void {
     this.#stage = stage;
     this.#stageStartedAtMs = this.#now();
     this.#doneBytes = 0;
-    this.#totalBytes = undefined;
+    this.#totalBytes = totalBytes;
     if (this.#schedule?.showStages) this.#schedule.show(this.state);
   }
 

@@ -53,7 +53,7 @@ export function put(io: CliIo, file: string, options: PutOptions): Promise<numbe
       random: connection.random,
       retries: connection.transport.retries,
       onProgress: ({ stage, doneBytes, totalBytes }) => {
-        if (stage !== progress.stage) progress.startStage(stage);
+        if (stage !== progress.stage) progress.startStage(stage, totalBytes);
         progress.advance(doneBytes, totalBytes);
       },
     });

@@ -23,6 +23,15 @@ export class InconsistentFileError extends Error {
   }
 }
 
+/** The capability contradicts what it vouches for: the file is there, and the capability is not as it was. */
+export class AlteredCapabilityError extends Error {
+  override readonly name: string = 'AlteredCapabilityError';
+}
+
+/** For who has such a capability. */
+export const ALTERED_ADVICE =
+  'Use the capability as `put` printed it, complete and unchanged, to its last number.';
+
 /**
  * Verifies and decodes one file. The order of things:
  * 1. for each share: `addShare` with its share hash chain;

@@ -5,7 +5,7 @@ import type { StorageServer } from '../storage/storage-server.ts';
 import { type ChkFile, storageIndexOf } from '../tahoe/capability.ts';
 import { permuteServers } from '../tahoe/permutation.ts';
 import type { Segmentation } from '../tahoe/segments.ts';
-import { InconsistentFileError } from './decode.ts';
+import { ALTERED_ADVICE, AlteredCapabilityError, InconsistentFileError } from './decode.ts';
 import type { Corruption, DownloadOptions, DownloadProgress } from './download-options.ts';
 import { Errands } from './errands.ts';
 import { describeShares, GridError, type GridErrorCode, outcomeOf } from './error.ts';
@@ -158,6 +158,9 @@ export class DownloadRun {
     try {
       return await fetch.plaintext;
     } catch (error) {
+      if (error instanceof AlteredCapabilityError) {
+        throw this.#error('BAD_CAPABILITY', error.message, ALTERED_ADVICE, error);
+      }
       if (!(error instanceof InconsistentFileError)) throw error;
       throw this.#error('CORRUPT', error.message, 'No copy of it can help: upload the file again.', error);
     } finally {

@@ -14,7 +14,7 @@ export type GridErrorCode =
   | 'TOO_FEW_SERVERS'
   /** Enough shares are there, but what they hold is not what the capability promises. */
   | 'CORRUPT'
-  /** Not a capability, or one of a kind that cannot be read here. */
+  /** Not a capability, one of a kind that cannot be read here, or one that contradicts the file that it names. */
   | 'BAD_CAPABILITY'
   /** An option that makes no sense, e.g. more shares needed than made. */
   | 'BAD_ARGUMENT'

@@ -5,6 +5,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { RetryBudget } from '../base/retry-budget.ts';
 import type { Segmentation } from '../tahoe/segments.ts';
+import { AlteredCapabilityError } from './decode.ts';
 import { isAtLeast, type Lateness } from './late-watch.ts';
 import { retryDelayMs, TRIES_MAX } from './retry.ts';
 import type { ServerRecords } from './server-record.ts';
@@ -40,7 +41,10 @@ export interface FetchPool {
 
 /** The download of one segment. `step` has to be called whenever the pool has changed. */
 export class SegmentFetch {
-  /** The plaintext. Rejects with the pool's error, InconsistentFileError, or the reason of `cancel`. */
+  /**
+   * The plaintext. Rejects with the pool's error, InconsistentFileError, AlteredCapabilityError, or the reason of
+   * `cancel`.
+   */
   readonly plaintext: Promise<Uint8Array>;
   readonly #segmentIn: (cut: Segmentation) => number;
   readonly #pool: FetchPool;
@@ -205,6 +209,11 @@ export class SegmentFetch {
   #fail(reader: ShareReader, error: unknown): void {
     if (error instanceof CorruptShareError) {
       this.#pool.onCorrupt(reader, error.message);
+      return;
+    }
+    if (error instanceof AlteredCapabilityError) {
+      this.#end();
+      this.#settle.reject(error);
       return;
     }
     reader.record.demote();

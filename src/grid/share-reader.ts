@@ -18,7 +18,7 @@ import {
   unframeUriExtension,
 } from '../tahoe/share-layout.ts';
 import { parseUriExtension } from '../tahoe/uri-extension.ts';
-import { ChkDecoder } from './decode.ts';
+import { AlteredCapabilityError, ChkDecoder } from './decode.ts';
 import { isAtLeast, type Lateness, type LateWatch } from './late-watch.ts';
 import type { ServerRecord } from './server-record.ts';
 
@@ -73,7 +73,7 @@ export class ShareReader {
   /**
    * The proven block of a segment; opens the share first where that was not done.
    * @param segmentIn the segment's number, which may depend on how the file turns out to be cut.
-   * @throws CorruptShareError; `call.signal.reason`; what the server throws.
+   * @throws CorruptShareError; AlteredCapabilityError; `call.signal.reason`; what the server throws.
    */
   async block(segmentIn: (cut: Segmentation) => number, call: BlockCall): Promise<Uint8Array> {
     const { layout, blockTree, whole } = await this.#open(call);
@@ -308,6 +308,9 @@ function corruptUnless<T>(parse: () => T): T {
   try {
     return parse();
   } catch (error) {
+    if (error instanceof FormatError && error.code === 'OTHER_CAPABILITY') {
+      throw new AlteredCapabilityError(error.message, { cause: error });
+    }
     if (error instanceof FormatError) throw new CorruptShareError(error.message, { cause: error });
     throw error;
   }

@@ -6,9 +6,10 @@ import type { ChkVerifierCapability } from '../tahoe/capability.ts';
 import { permuteServers } from '../tahoe/permutation.ts';
 import type { ReadUriExtension } from '../tahoe/uri-extension.ts';
 import { type CheckOptions, LeaseRound } from './check.ts';
+import { ALTERED_ADVICE, AlteredCapabilityError } from './decode.ts';
 import type { Corruption } from './download-options.ts';
 import { Errands } from './errands.ts';
-import { describeShares, outcomeOf, type ServerOutcome } from './error.ts';
+import { describeShares, GridError, outcomeOf, type ServerOutcome } from './error.ts';
 import { Examination, type ExaminationHost } from './examination.ts';
 import { type FileHealth, healthOf, LITERAL_HEALTH, parseForChecking } from './file-health.ts';
 import type { Holding } from './happiness.ts';
@@ -45,7 +46,7 @@ export interface Verification {
  * Reads and proves all shares of a file.
  * @param capability of any kind for an immutable file; no key is needed.
  * @param servers in any order.
- * @throws GridError BAD_CAPABILITY; `signal.reason`.
+ * @throws GridError BAD_CAPABILITY, also when it contradicts the file; `signal.reason`.
  */
 export async function verify(
   capability: string,
@@ -79,11 +80,13 @@ class VerifyRun {
   readonly #host: ExaminationHost;
   readonly #examinations: Examination[] = [];
   readonly #serverCount: number;
+  readonly #startedAtMs: number;
 
   constructor(file: ChkVerifierCapability, servers: readonly StorageServer[], options: CheckOptions) {
     this.#file = file;
     this.#options = options;
     this.#serverCount = servers.length;
+    this.#startedAtMs = options.clock.now();
     const { storageIndex, total } = file;
     const { clock, random } = options;
     this.#errands = new Errands(clock);
@@ -184,6 +187,17 @@ class VerifyRun {
   }
 
   #result(): Verification {
+    for (const { verdict } of this.#examinations) {
+      if (verdict?.kind === 'unread' && verdict.error instanceof AlteredCapabilityError) {
+        throw new GridError('BAD_CAPABILITY', {
+          problem: verdict.error.message,
+          advice: ALTERED_ADVICE,
+          stage: 'locating',
+          elapsedMs: this.#options.clock.now() - this.#startedAtMs,
+          cause: verdict.error,
+        });
+      }
+    }
     const intact: Holding<StorageServer>[] = [];
     const corrupt: Holding<StorageServer>[] = [];
     const corruptions: Corruption[] = [];

@@ -89,7 +89,10 @@ export function parseCapability(text: string): Capability {
     default: {
       // Only a word of the known shape is repeated: something else may be a misplaced secret.
       const named = /^[A-Z0-9]{1,8}(-[A-Za-z]{1,12})*$/.test(kind) ? ` "URI:${kind}:"` : '';
-      throw new CapabilityError('UNSUPPORTED_KIND', `capabilities of this kind${named} are not supported`);
+      throw new CapabilityError(
+        'UNSUPPORTED_KIND',
+        `capabilities of this kind${named} cannot be read here, only those of immutable files`,
+      );
     }
   }
 }

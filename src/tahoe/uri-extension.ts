@@ -48,7 +48,7 @@ export function uriExtensionHash(bytes: Uint8Array): Uint8Array {
 /**
  * Reads a block that came from a server: proves it against the capability, then checks that what it says is
  * possible and agrees with the capability. Fields that are not known are passed over.
- * @throws FormatError BAD_URI_EXTENSION
+ * @throws FormatError BAD_URI_EXTENSION, OTHER_CAPABILITY
  */
 export function parseUriExtension(
   bytes: Uint8Array,
@@ -60,6 +60,20 @@ export function parseUriExtension(
   }
   const fields = parseFields(bytes);
   const { needed, total, sizeBytes } = capability;
+  for (const [name, expected] of Object.entries({
+    size: sizeBytes,
+    needed_shares: needed,
+    total_shares: total,
+  })) {
+    const value = fields.get(name);
+    if (value !== undefined && !equalBytes(value, Buffer.from(`${expected}`))) {
+      const said = Buffer.from(value).toString('latin1').slice(0, 20);
+      throw new FormatError(
+        'OTHER_CAPABILITY',
+        `the capability says that ${name} is ${expected}, the file that it names says ${JSON.stringify(said)}`,
+      );
+    }
+  }
   const segmentSizeBytes = numberField(fields, 'segment_size');
   if (segmentSizeBytes < 1 || segmentSizeBytes > SEGMENT_SIZE_BYTES_MAX || segmentSizeBytes % needed !== 0) {
     throw bad(`segment_size is ${segmentSizeBytes}, with ${needed} needed shares`);

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chmod, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
@@ -62,6 +63,43 @@ describe('a storage node', () => {
     expect(exitCode).toBe(EXIT.other);
     expect(stderr).toContain(join(folder, 'file'));
     expect(stderr).toContain('--dir');
+  });
+
+  test.runIf(existsSync('/proc/self'))('ends where no folder can be made or found', async () => {
+    const { exitCode, stderr } = await run(['node', '--dir', '/proc/nevermind/node']);
+    expect(exitCode).toBe(EXIT.other);
+    expect(stderr).toContain('/proc');
+  });
+
+  test('gives out shares and takes none, as its owner says; or takes no more than the owner leaves it', async () => {
+    const folder = await testFolder();
+    const dir = join(folder, 'node');
+    const file = join(folder, 'file');
+    await writeFile(file, 'some sixty bytes, so that they do not go into the capability');
+    const shares = ['--needed', '1', '--happy', '1', '--total', '1'];
+    const served = async <T>(options: readonly string[], use: (grid: string) => Promise<T>): Promise<T> => {
+      const io = fakeIo();
+      const node = run(['node', '--dir', dir, ...options], io);
+      while (!io.stdout.text.includes('\n')) await new Promise(setImmediate);
+      const grid = join(folder, 'grid.yaml');
+      await writeFile(grid, `servers: ["${io.stdout.text.trim()}"]`);
+      const result = await use(grid);
+      io.interrupt();
+      expect((await node).exitCode).toBe(EXIT.ok);
+      return result;
+    };
+    const put = (grid: string) => run(['put', file, ...shares, '--grid', grid]);
+    const stored = await served([], put);
+    expect(stored.exitCode).toBe(EXIT.ok);
+    await served(['--read-only'], async (grid) => {
+      expect((await run(['get', stored.stdout.trim(), '--grid', grid])).stdout).toContain('some sixty');
+      const refused = await put(grid);
+      expect(refused.exitCode).toBe(EXIT.tooFewServers);
+      expect(refused.stderr).toContain('takes no new shares (read-only)');
+    });
+    const full = await served(['--reserve', '1000T'], put);
+    expect(full.exitCode).toBe(EXIT.tooFewServers);
+    expect(full.stderr).toContain('has no space left');
   });
 
   // Root may write anywhere.

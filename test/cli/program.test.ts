@@ -139,14 +139,17 @@ describe('get', () => {
     expect(stdout).toBe('hello\n');
   });
 
-  test.each(['nonsense', 'URI:CHK:abc', 'URI:LIT:1', 'URI:DIR2:a:b'])(
-    'refuses %s without asking anybody, and never shows a secret',
-    async (capability) => {
-      const { exitCode, stderr } = await run(['get', capability]);
-      expect(exitCode).toBe(EXIT.usage);
-      expect(stderr).toContain('next: give the whole capability');
-    },
-  );
+  test.each([
+    ['nonsense', 'give the whole capability'],
+    ['URI:CHK:abc', 'give the whole capability'],
+    ['URI:LIT:1', 'give the whole capability'],
+    ['URI:DIR2:a:b', 'use a client of Tahoe-LAFS for mutable files and directories'],
+    ['URI:MDMF-RO:a:b', 'use a client of Tahoe-LAFS for mutable files and directories'],
+  ])('refuses %s without asking anybody, and never shows a secret', async (capability, next) => {
+    const { exitCode, stderr } = await run(['get', capability]);
+    expect(exitCode).toBe(EXIT.usage);
+    expect(stderr).toContain(`next: ${next}`);
+  });
 
   test('tells in JSON what went wrong, with the summary as the last line', async () => {
     const io = fakeIo();

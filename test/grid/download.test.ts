@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { DownloadProgress } from '../../src/grid/download-options.ts';
 import { GridError } from '../../src/grid/error.ts';
 import { ServerRecords } from '../../src/grid/server-record.ts';
+import { verify } from '../../src/grid/verify.ts';
 import { StorageError } from '../../src/storage/storage-server.ts';
 import { type ChkCapability, formatCapability, parseCapability } from '../../src/tahoe/capability.ts';
 import { buildMerkleTree } from '../../src/tahoe/merkle.ts';
@@ -280,6 +281,26 @@ describe('slow and silent servers', () => {
   });
 });
 
+test('a capability that contradicts its file is told from corrupt shares, of which no server is told', async () => {
+  const { grid, capability, servers, file } = await gridWithFile();
+  const parsed = parseCapability(capability) as ChkCapability;
+  for (const change of [{ sizeBytes: file.length - 1 }, { needed: parsed.needed + 1 }, { total: 11 }]) {
+    const altered = formatCapability({ ...parsed, ...change });
+    const looks: Promise<unknown>[] = [
+      readAll(grid.download(altered)),
+      verify(altered, grid.servers, { clock: grid.clock, random: grid.random }),
+    ];
+    for (const look of looks) {
+      await expect(grid.run(look)).rejects.toMatchObject({
+        code: 'BAD_CAPABILITY',
+        message: expect.stringContaining('the capability says that'),
+      });
+    }
+  }
+  expect(servers.flatMap(({ advice }) => advice)).toEqual([]);
+  expect(grid.openOperations).toBe(0);
+});
+
 describe('corruption', () => {
   test('of a block is found, noted and made good from another share', async () => {
     const { grid, capability, servers, file } = await gridWithFile();
@@ -334,7 +355,7 @@ describe('corruption', () => {
         grid.servers.find((server) => server.shares.has(share))!.shares.get(share)!,
       );
     }
-    const altered = formatCapability({ ...parsed, needed: parsed.needed + 1 });
+    const altered = formatCapability({ ...parsed, uebHash: new Uint8Array(32) });
     const error = await failure(holder.get(altered));
     expect(error.code).toBe('CORRUPT');
     expect(error.message).toContain('Is the capability complete');
