@@ -1,11 +1,16 @@
 // Small helpers over byte arrays that several rooms need and the platform does not have.
 // Text encodings stand beside them: base32.ts, netstring.ts.
 
-/** One new array with the bytes of all parts, in order. */
-export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+/** Bytes of all parts together. */
+export function totalBytes(parts: readonly Uint8Array[]): number {
   let sizeBytes = 0;
   for (const part of parts) sizeBytes += part.length;
-  const whole = new Uint8Array(sizeBytes);
+  return sizeBytes;
+}
+
+/** One new array with the bytes of all parts, in order. */
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(totalBytes(parts));
   let at = 0;
   for (const part of parts) {
     whole.set(part, at);

@@ -7,6 +7,7 @@ import type { Callee } from '../protocol/callee.ts';
 import { isUsableKey } from '../session/identity.ts';
 import { remoteOf } from '../session/sealed.ts';
 import { formatPeerAddress, type HostAndPort, parseAddress } from '../transport/address.ts';
+import { type EncodedBody, joinBody } from '../transport/body.ts';
 import { RpcError } from '../transport/error.ts';
 import { encodeCall } from '../transport/pending-calls.ts';
 import type { Streams } from '../transport/streams.ts';
@@ -27,7 +28,7 @@ export interface CallStarter {
     name: string,
     to: Callee,
     method: string,
-    body: Uint8Array,
+    body: EncodedBody,
     options: CallOptions,
     startedAtMs: number,
     nowMs: number,
@@ -72,7 +73,7 @@ export class DatagramPeer implements Peer {
   call(method: string, body: unknown, options: CallOptions = {}): Promise<unknown> {
     if (options.upload !== undefined) return this.#transport.streams.write(this, method, body, options);
     const startedAtMs = this.clock.now();
-    let encoded: Uint8Array;
+    let encoded: EncodedBody;
     try {
       encoded = encodeCall(this.address, method, body, options);
     } catch (error) {
@@ -88,12 +89,12 @@ export class DatagramPeer implements Peer {
           startedAtMs,
           startedAtMs,
         )
-      : this.#resolveAndCall(method, encoded, options, startedAtMs);
+      : this.#resolveAndCall(method, [joinBody(encoded)], options, startedAtMs);
   }
 
   async #resolveAndCall(
     method: string,
-    body: Uint8Array,
+    body: EncodedBody,
     options: CallOptions,
     startedAtMs: number,
   ): Promise<unknown> {

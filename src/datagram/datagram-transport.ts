@@ -2,6 +2,7 @@
 // calls. It decides nothing: what is sent, when, and what failed is protocol/'s business. The socket is a real
 // one (udp-socket.ts) or a simulated one; time and randomness are injected.
 
+import { totalBytes } from '../base/bytes.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { IdTable } from '../base/id-table.ts';
 import type { Random } from '../base/random.ts';
@@ -20,6 +21,7 @@ import {
   formatSocketAddress,
   reachableAddress,
 } from '../transport/address.ts';
+import type { EncodedBody } from '../transport/body.ts';
 import { datagram, peerHealth, publishHealth } from '../transport/diagnostics.ts';
 import { badArgument, explainFailure } from '../transport/failure.ts';
 import { HandlerTable, RunningRequest } from '../transport/handler-table.ts';
@@ -226,7 +228,7 @@ export class DatagramTransport implements Transport, CallStarter {
     name: string,
     to: Callee,
     method: string,
-    body: Uint8Array,
+    body: EncodedBody,
     options: CallOptions,
     startedAtMs: number,
     nowMs: number,
@@ -253,7 +255,7 @@ export class DatagramTransport implements Transport, CallStarter {
       return Promise.reject(badArgument(cause, name, method));
     }
     this.#scheduleFlush();
-    const call = { peer: name, method, requestBytes: body.length, startedAtMs };
+    const call = { peer: name, method, requestBytes: totalBytes(body), startedAtMs };
     return this.#pending.add(callId, call, options);
   }
 

@@ -109,7 +109,7 @@ export class ClientCall implements Outgoing, TimerTarget {
       state: this.state as FailedCallState,
       startedAtMs,
       firstSentAtMs,
-      requestBytes: message.bytes.length,
+      requestBytes: message.sizeBytes,
       requestDatagrams: message.datagrams,
       requestAckedBytes: message.ackedBytes,
       working: this.saidWorking,
@@ -143,7 +143,7 @@ export class ClientCall implements Outgoing, TimerTarget {
     // P-38: at least 1, as 0 means that the caller waits for ever.
     const remainingMs =
       deadlineAtMs === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(deadlineAtMs - nowMs));
-    const total = message.bytes.length;
+    const total = message.sizeBytes;
     const overhead = fragmentOverheadBytes(callId, offset, total, requestStartBytes(behind, remainingMs));
     if (room <= overhead) return at;
     const end = message.take(room - overhead);

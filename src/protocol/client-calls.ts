@@ -290,6 +290,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     this.#answering.delete(call);
     this.#waiting.delete(call);
     this.#outbox.remove(call);
+    call.message.release(this.#context.messages);
     call.answer?.release();
     call.timerEntry = setTimer(this.#context.timers, call.timerEntry, call, Number.POSITIVE_INFINITY);
     // P-43

@@ -66,6 +66,8 @@ export interface ProtocolConfig {
   readonly maxQueuedBytes: number;
   /** Answers kept for clients that have not confirmed them, in all. */
   readonly maxKeptResponseBytes: number;
+  /** Memory of large messages that have been sent, held for the next ones. */
+  readonly maxSpareBytes: number;
   /** Ranges of settled call ids remembered per client before the oldest gap is closed. */
   readonly maxSettledRanges: number;
   /** Peers that called us and are remembered. */
@@ -124,6 +126,7 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   maxClientCalls: 200_000,
   maxQueuedBytes: 256 * 1024 * 1024,
   maxKeptResponseBytes: 64 * 1024 * 1024,
+  maxSpareBytes: 16 * 1024 * 1024,
   maxSettledRanges: 1024,
   maxServerPeers: 10_000,
   maxAwakePeers: 4096,

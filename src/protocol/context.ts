@@ -11,6 +11,7 @@ import type { EndpointEvent, EndpointStats } from './events.ts';
 import type { GrantBook } from './grants.ts';
 import type { Transmit } from './link.ts';
 import type { LinkContext } from './link-context.ts';
+import type { MessageMemory } from './message-memory.ts';
 import type { SessionTable } from './session-table.ts';
 
 /** Something with a time at which it wants to be woken. */
@@ -29,6 +30,7 @@ export interface Pollable {
 export interface EndpointContext extends LinkContext {
   readonly config: ProtocolConfig;
   readonly protection: Protection;
+  readonly messages: MessageMemory;
   readonly timers: Heap<TimerTarget>;
   readonly grants: GrantBook;
   readonly memory: MemoryBudget;

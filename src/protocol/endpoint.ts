@@ -5,6 +5,7 @@
 // answer, registerMethod, close. Getters: health, overdueAfterMs, stats, gauges. After each input or command the driver
 // drains pollEvent, sends what pollTransmit gives, and arms one timer for timerAtMs.
 
+import { totalBytes } from '../base/bytes.ts';
 import { reportOfRefusal } from '../base/failed-call.ts';
 import { Heap } from '../base/heap.ts';
 import { MemoryBudget } from '../base/memory-budget.ts';
@@ -16,7 +17,7 @@ import { SelfDoubt } from '../base/self-doubt.ts';
 import type { Protection } from '../session/protection.ts';
 import { NO_SESSION_BYTES, noSessionDatagram, readHeader, versionDatagram } from '../wire/datagram.ts';
 import { STATUS } from '../wire/frame.ts';
-import { type ErrorBody, encodeErrorBody, encodeRequest } from '../wire/message.ts';
+import { type ErrorBody, encodeErrorBody, requestHead } from '../wire/message.ts';
 import { CalledPeers } from './called-peers.ts';
 import type { Callee } from './callee.ts';
 import { CallingClients } from './calling-clients.ts';
@@ -35,6 +36,7 @@ import { GrantBook } from './grants.ts';
 import type { PeerHealth } from './health.ts';
 import { KeptAnswers } from './kept-answers.ts';
 import type { Transmit } from './link.ts';
+import { MessageMemory } from './message-memory.ts';
 import type { EndpointObserver } from './observer.ts';
 import { Slab } from './packet-builder.ts';
 import { type PathAddress, sameAddress } from './path.ts';
@@ -56,8 +58,8 @@ export interface EndpointOptions {
 /** Options of one call, all resolved. */
 export interface EndpointCall {
   readonly method: string;
-  /** Encoded. */
-  readonly body: Uint8Array;
+  /** Encoded, in parts; copied when the call begins. */
+  readonly body: readonly Uint8Array[];
   /** `'adaptive'`, or milliseconds from now; Infinity = never. */
   readonly deadline: 'adaptive' | number;
   readonly idempotent: boolean;
@@ -125,6 +127,7 @@ export class Endpoint {
     this.#context = {
       config: this.config,
       slab: new Slab(),
+      messages: new MessageMemory(this.config.maxSpareBytes),
       jitter: () => random.float(),
       observer: options.observer,
       protection: options.protection,
@@ -323,18 +326,19 @@ export class Endpoint {
 
   /** Starts a call and returns its id; what becomes of it is an event. @throws RangeError for a bad method name. */
   call(to: Callee, call: EndpointCall, nowMs: number): number {
-    const bytes = encodeRequest(call.method, call.body);
+    const parts = [requestHead(call.method), ...call.body];
+    const requestBytes = totalBytes(parts);
     const callId = this.#nextCallId++;
     this.retries.earn();
     const peer = this.#calledPeers.wake(to);
-    const sizeBytes = bytes.length + call.expectedBytes;
+    const sizeBytes = requestBytes + call.expectedBytes;
     const limits = callLimits(
       call.deadline,
       peer.responseTimes.limits(call.method, sizeBytes, nowMs, peer.path.rtt),
     );
-    const refusedBy = this.#outstanding.refusal(peer.calls.size, bytes.length);
+    const refusedBy = this.#outstanding.refusal(peer.calls.size, requestBytes);
     if (refusedBy !== undefined) {
-      const report = reportOfRefusal(bytes.length, limits, peer.report(nowMs), refusedBy);
+      const report = reportOfRefusal(requestBytes, limits, peer.report(nowMs), refusedBy);
       const code = refusedBy.limit === 'maxMessageBytes' ? 'TOO_LARGE' : 'OVERLOADED';
       this.#emit({ type: 'failed', callId, code, executed: 'no', report });
       return callId;
@@ -343,16 +347,16 @@ export class Endpoint {
       callId,
       peer: peer.address,
       method: call.method,
-      requestBytes: bytes.length,
+      requestBytes,
       deadlineAfterMs: limits.deadlineAfterMs,
       overdueAfterMs: limits.overdueAfterMs,
     });
-    this.#outstanding.add(callId, peer, bytes.length);
+    this.#outstanding.add(callId, peer, requestBytes);
     peer.start(
       {
         callId,
         method: call.method,
-        bytes,
+        bytes: this.#context.messages.join(parts),
         deadlineAtMs: nowMs + limits.deadlineAfterMs,
         limits,
         idempotent: call.idempotent,
@@ -373,7 +377,7 @@ export class Endpoint {
   }
 
   /** A handler's result; ignored when nobody waits for it any more. */
-  answer(ref: RequestRef, body: Uint8Array, nowMs: number): void {
+  answer(ref: RequestRef, body: readonly Uint8Array[], nowMs: number): void {
     this.#callingClients.get(ref.clientEpoch)?.calls.answer(ref.callId, STATUS.ok, body, nowMs);
   }
 
@@ -381,7 +385,7 @@ export class Endpoint {
   answerError(ref: RequestRef, error: ErrorBody, nowMs: number): void {
     this.#callingClients
       .get(ref.clientEpoch)
-      ?.calls.answer(ref.callId, STATUS.error, encodeErrorBody(error), nowMs);
+      ?.calls.answer(ref.callId, STATUS.error, [encodeErrorBody(error)], nowMs);
   }
 
   /** From now on requests for this method become events; `earlySafe`: also those in a first datagram. */

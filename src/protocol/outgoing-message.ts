@@ -2,16 +2,18 @@
 // receiver lets it go.
 
 import { Intervals } from '../base/intervals.ts';
+import type { MessageMemory } from './message-memory.ts';
 
 /** Bytes of one message and what is known of their delivery. */
 export class OutgoingMessage {
-  readonly bytes: Uint8Array;
+  readonly sizeBytes: number;
   /** Bytes from the start that may be sent: the receiver's grant. */
   granted: number;
   /** Where the piece that was taken last ends. */
   lastTakenEnd = 0;
   /** Datagrams that have carried some of it, repeats included. */
   datagrams = 0;
+  #bytes: Uint8Array;
   #next = 0;
   readonly #acked = new Intervals();
   /** Ranges to send again, in the order in which they were found lost. */
@@ -20,37 +22,47 @@ export class OutgoingMessage {
   #emptyPending: boolean;
 
   constructor(bytes: Uint8Array, initialGrant: number) {
-    this.bytes = bytes;
+    this.#bytes = bytes;
+    this.sizeBytes = bytes.length;
     this.granted = initialGrant;
     this.#emptyPending = bytes.length === 0;
   }
 
+  /** None when it has been released. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** Nothing of it is sent any more: its memory goes to the next. */
+  release(memory: MessageMemory): void {
+    memory.giveBack(this.#bytes);
+    this.#bytes = NOTHING;
+  }
+
   get started(): boolean {
-    return this.#next > 0 || (this.bytes.length === 0 && !this.#emptyPending);
+    return this.#next > 0 || (this.sizeBytes === 0 && !this.#emptyPending);
   }
 
   /** Every byte has been handed to a packet at least once. */
   get fullySent(): boolean {
-    return this.#next === this.bytes.length && !this.#emptyPending;
+    return this.#next === this.sizeBytes && !this.#emptyPending;
   }
 
   get ackedBytes(): number {
-    return Math.min(this.#acked.total, this.bytes.length);
+    return Math.min(this.#acked.total, this.sizeBytes);
   }
 
   get delivered(): boolean {
-    return this.bytes.length === 0 ? this.#acked.total > 0 : this.#acked.total === this.bytes.length;
+    return this.sizeBytes === 0 ? this.#acked.total > 0 : this.#acked.total === this.sizeBytes;
   }
 
   /** Bytes that no packet has carried yet: what a cancel saves. */
   get unsentBytes(): number {
-    return this.bytes.length - this.#next;
+    return this.sizeBytes - this.#next;
   }
 
   get sendable(): boolean {
-    return (
-      this.#emptyPending || this.#lost.length > 0 || this.#next < Math.min(this.granted, this.bytes.length)
-    );
+    return this.#emptyPending || this.#lost.length > 0 || this.#next < Math.min(this.granted, this.sizeBytes);
   }
 
   /** Where the next piece starts; only while {@link sendable}. */
@@ -70,7 +82,7 @@ export class OutgoingMessage {
     }
     this.#emptyPending = false;
     // P-70
-    this.#next = Math.min(this.granted, this.bytes.length, this.#next + maxBytes);
+    this.#next = Math.min(this.granted, this.sizeBytes, this.#next + maxBytes);
     this.lastTakenEnd = this.#next;
     return this.#next;
   }
@@ -81,7 +93,7 @@ export class OutgoingMessage {
   }
 
   onLost(from: number, to: number): void {
-    if (this.bytes.length === 0) {
+    if (this.sizeBytes === 0) {
       this.#emptyPending = !this.delivered;
       return;
     }
@@ -101,6 +113,8 @@ export class OutgoingMessage {
     this.#lost.length = 0;
     this.#acked.removeBelow(Number.MAX_SAFE_INTEGER);
     this.granted = initialGrant;
-    this.#emptyPending = this.bytes.length === 0;
+    this.#emptyPending = this.sizeBytes === 0;
   }
 }
+
+const NOTHING = new Uint8Array(0);

@@ -111,7 +111,7 @@ export class ServerCall implements Outgoing, TimerTarget, KeptAnswer {
   writePiece(target: Uint8Array, at: number, room: number, _nowMs: number): number {
     const { message, callId } = this;
     const offset = message.nextOffset;
-    const total = message.bytes.length;
+    const total = message.sizeBytes;
     const overhead = fragmentOverheadBytes(callId, offset, total, responseStartBytes(this.#heldUs));
     if (room < overhead + Math.min(1, total)) return at;
     const end = message.take(room - overhead);

@@ -1,6 +1,7 @@
 // The calls of one client at its server: which pieces belong together, what may run and runs at most once, which
 // answers are kept, and what a cancel ends (RIFL; spec/protocol.md, "At most once"). Sessions are server-peer.ts.
 
+import { totalBytes } from '../base/bytes.ts';
 import { IdTable } from '../base/id-table.ts';
 import { Intervals } from '../base/intervals.ts';
 import { FRAME, STATUS } from '../wire/frame.ts';
@@ -257,14 +258,14 @@ export class ServerCalls implements ServerCallOwner {
   }
 
   /** The handler's answer; ignored when nobody waits for it any more. */
-  answer(callId: number, status: number, body: Uint8Array, nowMs: number): void {
+  answer(callId: number, status: number, body: readonly Uint8Array[], nowMs: number): void {
     const call = this.#calls.get(callId);
     if (call === undefined || call.state !== 'running') return;
     this.running--;
-    if (body.length > this.#context.config.maxMessageBytes) {
-      this.#queueAnswer(call, STATUS.error, encodeErrorBody({ code: 'TOO_LARGE', executed: 'yes' }), nowMs);
+    if (totalBytes(body) > this.#context.config.maxMessageBytes) {
+      this.#refuse(call, { code: 'TOO_LARGE', executed: 'yes' }, nowMs);
     } else {
-      this.#queueAnswer(call, status, body, nowMs);
+      this.#queueAnswer(call, status, this.#context.messages.join(body), nowMs);
     }
   }
 
@@ -378,6 +379,7 @@ export class ServerCalls implements ServerCallOwner {
   /** From the tables; its id is remembered as settled. */
   #forget(call: ServerCall): void {
     call.apply('forget');
+    call.message.release(this.#context.messages);
     this.#releaseRequest(call);
     this.#outbox.remove(call);
     this.#setCallTimer(call, Number.POSITIVE_INFINITY);

@@ -5,6 +5,7 @@
 import type { Executed, RpcErrorCode } from '../base/error-code.ts';
 import type { CallerStatus } from '../base/peer-status.ts';
 import { formatPeerAddress, type HostAndPort } from '../transport/address.ts';
+import { joinBody } from '../transport/body.ts';
 import { type Reply, RunningRequest } from '../transport/handler-table.ts';
 import { STATUS } from '../wire/frame.ts';
 import { encodeErrorBody, parseRequest } from '../wire/message.ts';
@@ -205,7 +206,7 @@ export class ServerConnection implements ConnectionOwner {
   #reply(call: ServerCall, reply: Reply): void {
     const { config, stats } = this.#context;
     call.running = undefined;
-    const body = reply.ok ? reply.body : encodeErrorBody(reply.error);
+    const body = reply.ok ? joinBody(reply.body) : encodeErrorBody(reply.error);
     if (body.length > config.maxMessageBytes) this.#refuse(call, 'TOO_LARGE', 'yes');
     else if (
       stats.unsentAnswerBytes > 0 &&

@@ -2,6 +2,7 @@
 // calls their ids and limits, and streams to whom they belong; what is sent, when, and what has failed is decided by
 // client-peer.ts for calls that we make and by server-connection.ts for those that others make.
 
+import { concatBytes, totalBytes } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { reportOfRefusal } from '../base/failed-call.ts';
 import { MemoryBudget } from '../base/memory-budget.ts';
@@ -12,6 +13,7 @@ import { RetryBudget } from '../base/retry-budget.ts';
 import { SelfDoubt } from '../base/self-doubt.ts';
 import type { Identity } from '../session/identity.ts';
 import { formatAddress, formatPeerAddress, reachableAddress } from '../transport/address.ts';
+import type { EncodedBody } from '../transport/body.ts';
 import { publishHealth } from '../transport/diagnostics.ts';
 import { badArgument, explainFailure } from '../transport/failure.ts';
 import { HandlerTable } from '../transport/handler-table.ts';
@@ -29,7 +31,7 @@ import type {
   Transport,
   TransportEvent,
 } from '../transport/transport.ts';
-import { encodeRequest } from '../wire/message.ts';
+import { requestHead } from '../wire/message.ts';
 import type { ByteStream, StreamNetwork } from './byte-stream.ts';
 import { ClientPeer } from './client-peer.ts';
 import { DEFAULT_TCP_CONFIG, type TcpConfig } from './config.ts';
@@ -202,14 +204,14 @@ export class TcpTransport implements Transport {
   }
 
   /** {@link Peer.call}; the arguments have been looked at, and the body is encoded. */
-  startCall(peer: ClientPeer, method: string, body: Uint8Array, options: CallOptions): Promise<unknown> {
+  startCall(peer: ClientPeer, method: string, body: EncodedBody, options: CallOptions): Promise<unknown> {
     const { address } = peer;
     if (this.#closing !== undefined) {
       return Promise.reject(explainFailure('CLOSED', 'no', undefined, address, method, 0));
     }
     let bytes: Uint8Array;
     try {
-      bytes = encodeRequest(method, body);
+      bytes = concatBytes([requestHead(method), ...body]);
     } catch (cause) {
       return Promise.reject(badArgument(cause, address, method));
     }
@@ -220,7 +222,7 @@ export class TcpTransport implements Transport {
     const sizeBytes = bytes.length + expectedBytes;
     const { responseTimes, rtt } = peer.calls;
     const limits = callLimits(deadline, responseTimes.limits(method, sizeBytes, startedAtMs, rtt));
-    const name = { peer: address, method, requestBytes: body.length, startedAtMs };
+    const name = { peer: address, method, requestBytes: totalBytes(body), startedAtMs };
     const answer = this.#pending.add(callId, name, options);
     const refusedBy = this.#outstanding.refusal(peer.calls.size, bytes.length);
     if (refusedBy !== undefined) {
@@ -319,7 +321,7 @@ class TcpPeer implements Peer {
 
   call(method: string, body: unknown, options: CallOptions = {}): Promise<unknown> {
     if (options.upload !== undefined) return this.#transport.streams.write(this, method, body, options);
-    let encoded: Uint8Array;
+    let encoded: EncodedBody;
     try {
       encoded = encodeCall(this.address, method, body, options);
     } catch (error) {

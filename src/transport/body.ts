@@ -2,6 +2,7 @@
 // from the network, and is looked over first (base/cbor-check.ts), so that nothing but values comes out.
 
 import { Decoder, Encoder } from 'cbor-x';
+import { concatBytes } from '../base/bytes.ts';
 import { faultOfCbor } from '../base/cbor-check.ts';
 
 /**
@@ -13,12 +14,34 @@ const OPTIONS = { useRecords: false, tagUint8Array: false } as const;
 const encoder = new Encoder(OPTIONS);
 const decoder = new Decoder(OPTIONS);
 
+/**
+ * A value in CBOR, in parts that follow each other. A part may be memory of the value itself: who keeps them beyond the
+ * turn in which they were made, copies them.
+ */
+export type EncodedBody = readonly Uint8Array[];
+
+/** Bytes of at least this length are parts by themselves: the encoder would copy them, into four times their room. */
+const UNCOPIED_BYTES = 4096;
+
 /** Encodes a value. @throws TypeError for what CBOR cannot hold (functions, symbols). */
-export function encodeBody(value: unknown): Uint8Array {
+export function encodeBody(value: unknown): EncodedBody {
   if (typeof value === 'function' || typeof value === 'symbol') {
     throw new TypeError(`a ${typeof value} cannot be sent as a body`);
   }
-  return value instanceof Uint8Array ? encodeBytes(value) : encoder.encode(value);
+  if (value instanceof Uint8Array) return encodeBytes(value);
+  if (!Array.isArray(value) || !value.some(isLong)) return [encoder.encode(value)];
+  const parts: Uint8Array[] = [headAndRoom(MAJOR.array, value.length, 0)];
+  for (const item of value as unknown[]) {
+    if (isLong(item)) parts.push(...encodeBytes(item));
+    else parts.push(encoder.encode(item));
+  }
+  return parts;
+}
+
+/** An encoded body in one, with memory of its own. */
+export function joinBody(body: EncodedBody): Uint8Array {
+  // The encoder has made a single part.
+  return body.length === 1 ? body[0]! : concatBytes(body);
 }
 
 /** Decodes a body; `Uint8Array`s in it are views of `bytes`. @throws Error when it is malformed or no plain value. */
@@ -34,39 +57,49 @@ export function decodeBody(bytes: Uint8Array): unknown {
 // Bodies that are bytes and nothing else are the most common ones: pieces of files, what others have encoded. They need
 // only a head (RFC 8949, section 3.1), which takes a fraction of the time that encoder and decoder take.
 
-/** Major type 2, and how many bytes of length follow the first. */
-const BYTES_HEAD = { none: 0x40, one: 0x58, two: 0x59, four: 0x5a } as const;
-/** Lengths below this stand in the first byte. */
+/** Byte strings and arrays, in the upper three bits of their first byte. */
+const MAJOR = { bytes: 0x40, array: 0x80 } as const;
+/** Lengths below this stand in the first byte; from here on it tells how many bytes of length follow: 1, 2, 4. */
 const INLINE_LENGTHS = 24;
 
-function encodeBytes(bytes: Uint8Array): Uint8Array {
+function isLong(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array && value.length >= UNCOPIED_BYTES;
+}
+
+function encodeBytes(bytes: Uint8Array): EncodedBody {
   const { length } = bytes;
+  if (length >= UNCOPIED_BYTES) return [headAndRoom(MAJOR.bytes, length, 0), bytes];
+  const encoded = headAndRoom(MAJOR.bytes, length, length);
+  encoded.set(bytes, encoded.length - length);
+  return [encoded];
+}
+
+function headAndRoom(major: number, length: number, roomBytes: number): Buffer {
   const headBytes = length < INLINE_LENGTHS ? 1 : length < 0x100 ? 2 : length < 0x10000 ? 3 : 5;
-  const encoded = Buffer.allocUnsafe(headBytes + length);
+  const encoded = Buffer.allocUnsafe(headBytes + roomBytes);
   switch (headBytes) {
     case 1:
-      encoded[0] = BYTES_HEAD.none | length;
+      encoded[0] = major | length;
       break;
     case 2:
-      encoded[0] = BYTES_HEAD.one;
+      encoded[0] = major | INLINE_LENGTHS;
       encoded[1] = length;
       break;
     case 3:
-      encoded[0] = BYTES_HEAD.two;
+      encoded[0] = major | (INLINE_LENGTHS + 1);
       encoded.writeUInt16BE(length, 1);
       break;
     default:
-      encoded[0] = BYTES_HEAD.four;
+      encoded[0] = major | (INLINE_LENGTHS + 2);
       encoded.writeUInt32BE(length, 1);
   }
-  encoded.set(bytes, headBytes);
   return encoded;
 }
 
 /** What {@link encodeBytes} was given, as a view; `undefined` for anything else, malformed bytes included. */
 function decodeBytes(encoded: Uint8Array): Uint8Array | undefined {
-  const first = encoded[0]! - BYTES_HEAD.none;
-  if (first < 0 || first > BYTES_HEAD.four - BYTES_HEAD.none) return undefined;
+  const first = encoded[0]! - MAJOR.bytes;
+  if (first < 0 || first > INLINE_LENGTHS + 2) return undefined;
   const lengthBytes = first < INLINE_LENGTHS ? 0 : 1 << (first - INLINE_LENGTHS);
   if (encoded.length < 1 + lengthBytes) return undefined;
   let length = lengthBytes === 0 ? first : 0;

@@ -1,9 +1,10 @@
 // Handlers by method, and requests at work: decodes a request, runs its handler, encodes what it returns or throws.
 // When a request may run, and how its answer travels, is the business of the transport that carries it.
 
+import { totalBytes } from '../base/bytes.ts';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 import { formatSocketAddress, type HostAndPort } from './address.ts';
-import { decodeBody, encodeBody } from './body.ts';
+import { decodeBody, type EncodedBody, encodeBody } from './body.ts';
 import { type RequestName, requestEnd, requestStart } from './diagnostics.ts';
 import { RpcError } from './error.ts';
 import { detailOf, messageOf } from './failure.ts';
@@ -14,7 +15,7 @@ import type { Handler, HandlerContext } from './transport.ts';
 
 /** What becomes of a request: an encoded body, or a failure as the caller shall hear of it. */
 export type Reply =
-  | { readonly ok: true; readonly body: Uint8Array }
+  | { readonly ok: true; readonly body: EncodedBody }
   | {
       readonly ok: false;
       readonly error: {
@@ -111,7 +112,8 @@ function beginning(method: string, body: Uint8Array, request: RunningRequest): R
 
 function tellEnd(request: RequestName, aborted: boolean, reply: Reply): void {
   if (aborted) requestEnd.publish({ request, outcome: 'cancelled' });
-  else if (reply.ok) requestEnd.publish({ request, outcome: 'answered', answerBytes: reply.body.length });
+  else if (reply.ok)
+    requestEnd.publish({ request, outcome: 'answered', answerBytes: totalBytes(reply.body) });
   else requestEnd.publish({ request, outcome: 'failed', code: reply.error.detail.code });
 }
 

@@ -5,7 +5,7 @@ import type { CallReport } from '../base/call-report.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ErrorDetail, Executed, RpcErrorCode } from '../base/error-code.ts';
 import { IdTable } from '../base/id-table.ts';
-import { decodeBody, encodeBody } from './body.ts';
+import { decodeBody, type EncodedBody, encodeBody } from './body.ts';
 import { type CallName, callEnd, callOverdue, callStart } from './diagnostics.ts';
 import type { RpcError, RpcErrorInfo } from './error.ts';
 import { badArgument, explainFailure } from './failure.ts';
@@ -141,7 +141,7 @@ interface PendingCall {
  * Looks at what a caller gave before anything is sent, and encodes the body.
  * @throws what `options.signal` has aborted with; RpcError BAD_ARGUMENT.
  */
-export function encodeCall(peer: string, method: string, body: unknown, options: CallOptions): Uint8Array {
+export function encodeCall(peer: string, method: string, body: unknown, options: CallOptions): EncodedBody {
   options.signal?.throwIfAborted();
   const { deadline } = options;
   try {

@@ -17,27 +17,23 @@ const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const cbor = new Encoder({ useRecords: false, tagUint8Array: false });
 
 /** Encodes method names once. */
-const methodPrefixes = new Map<string, Uint8Array>();
+const requestHeads = new Map<string, Uint8Array>();
 
-/** Method and encoded body as one message. @throws RangeError when the name is empty or too long. */
-export function encodeRequest(method: string, body: Uint8Array): Uint8Array {
-  const prefix = methodPrefixes.get(method) ?? methodPrefix(method);
-  const message = Buffer.allocUnsafe(prefix.length + body.length);
-  message.set(prefix, 0);
-  message.set(body, prefix.length);
-  return message;
+/** What a request has before its body: the method. @throws RangeError when the name is empty or too long. */
+export function requestHead(method: string): Uint8Array {
+  return requestHeads.get(method) ?? newRequestHead(method);
 }
 
-function methodPrefix(method: string): Uint8Array {
+function newRequestHead(method: string): Uint8Array {
   const name = utf8Encoder.encode(method);
   if (name.length === 0 || name.length > METHOD_BYTES_MAX) {
     throw new RangeError(`a method name has 1 to ${METHOD_BYTES_MAX} bytes, not ${name.length}`);
   }
-  const prefix = new Uint8Array(varintBytes(name.length) + name.length);
-  prefix.set(name, writeVarint(prefix, 0, name.length));
+  const head = new Uint8Array(varintBytes(name.length) + name.length);
+  head.set(name, writeVarint(head, 0, name.length));
   // Names are few in any sane program; one that makes them up is not allowed to fill the memory.
-  if (methodPrefixes.size < 1000) methodPrefixes.set(method, prefix);
-  return prefix;
+  if (requestHeads.size < 1000) requestHeads.set(method, head);
+  return head;
 }
 
 /** A request, taken apart. */

@@ -38,6 +38,29 @@ export function describeCalls(adapter: Adapter): void {
       }),
     );
 
+    test('carries what its body was when it began; what was received stays as it is', () =>
+      adapter.run(async ({ server, peer }) => {
+        const given = new Uint8Array(300_000);
+        const returned = new Uint8Array(400_000);
+        const seen: Uint8Array[] = [];
+        server.handle('copy', (request) => {
+          const [number, bytes] = request as [number, Uint8Array];
+          seen.push(bytes);
+          // Writes over the last answer, which is still on its way.
+          return returned.fill(number);
+        });
+        const numbers = Array.from({ length: 20 }, (_, index) => index + 1);
+        const answers = await Promise.all(
+          numbers.map((number) => peer.call('copy', [number, given.fill(number)])),
+        );
+        given.fill(0);
+        returned.fill(0);
+        const only = (bytes: Uint8Array): number | undefined =>
+          bytes.every((byte) => byte === bytes[0]) ? bytes[0] : undefined;
+        expect(answers.map((answer) => only(answer as Uint8Array))).toEqual(numbers);
+        expect(seen.map(only).toSorted((a, b) => a! - b!)).toEqual(numbers);
+      }));
+
     test('tells the handler who calls and until when', () =>
       adapter.run(async ({ server, peer, clock }) => {
         const deadlines: number[] = [];

@@ -69,7 +69,7 @@ describe('clients that begin long requests', () => {
     const held = wire.requests.reduce((sum, { body }) => sum + body.length, 0);
     expect(held).toBeGreaterThan(7 * MIB);
     expect(held).toBeLessThanOrEqual(8 * MIB);
-    for (const { ref } of wire.requests) wire.server.answer(ref, new Uint8Array(1), wire.nowMs);
+    for (const { ref } of wire.requests) wire.server.answer(ref, [new Uint8Array(1)], wire.nowMs);
     expect(wire.server.gauges.reassemblyBytes).toBe(0);
   });
 
@@ -134,7 +134,7 @@ describe('servers that announce long answers', () => {
     for (const hoarder of hoarders) {
       const options = {
         method: 'safe',
-        body: Buffer.of(1),
+        body: [Buffer.of(1)],
         deadline: 60_000,
         idempotent: false,
         expectedBytes: 0,

@@ -6,7 +6,7 @@ import { calleeAt, LATENCY_MS, SERVER, type Sent, TwoEndpoints } from './two-end
 
 const CALL: EndpointCall = {
   method: 'safe',
-  body: Uint8Array.of(1),
+  body: [Uint8Array.of(1)],
   deadline: Number.POSITIVE_INFINITY,
   idempotent: false,
   expectedBytes: 0,

@@ -47,11 +47,43 @@ describe('requests and answers', () => {
     expect(wire.requests.at(-1)?.ref.callId).toBe(long);
   });
 
+  test('a message is repeated as it was, while others use the memory of those that have settled', () => {
+    const wire = new TwoEndpoints({ seed: 3 }).warmUp();
+    let datagrams = 0;
+    wire.lose = () => datagrams++ % 4 === 0;
+    const allOf = (number: number): Uint8Array => new Uint8Array(20_000 + number).fill(number);
+    const only = (bytes: Uint8Array): number | undefined =>
+      bytes.subarray(-20_000).every((byte) => byte === bytes.at(-1)) ? bytes.at(-1) : undefined;
+    const answerSince = (known: number): void => {
+      for (const { body, ref } of wire.requests.slice(known)) {
+        wire.server.answer(ref, [body.subarray(0, 1), body.subarray(1)], wire.nowMs);
+      }
+    };
+    const ids: number[] = [];
+    for (let number = 1; number <= 60; number++) {
+      ids.push(wire.call('safe', { body: allOf(number) }));
+      if (number % 5 === 0) wire.cancel(ids.at(-1)!);
+      const known = wire.requests.length;
+      wire.run(40);
+      answerSince(known);
+    }
+    for (let round = 0; round < 50; round++) {
+      const known = wire.requests.length;
+      wire.run(100);
+      answerSince(known);
+    }
+    const settled = ids.map((callId) => {
+      const answer = wire.answers.get(callId);
+      return answer && only(answer);
+    });
+    expect(settled).toEqual(ids.map((_, index) => ((index + 1) % 5 === 0 ? undefined : index + 1)));
+  });
+
   // P-36
   test('an answer in the session with another peer is not an answer', () => {
     const wire = new TwoEndpoints().warmUp();
     const elsewhere = { host: '10.0.0.3', port: 3000 };
-    const call = { method: 'safe', body: new Uint8Array(1), deadline: Infinity, idempotent: false };
+    const call = { method: 'safe', body: [new Uint8Array(1)], deadline: Infinity, idempotent: false };
     const callId = wire.client.call(calleeAt(elsewhere), { ...call, expectedBytes: 0 }, wire.nowMs);
     const answer: Frame = {
       type: 'response-start',

@@ -435,7 +435,7 @@ describe('packets inside a session', () => {
 });
 
 function options(method: string): Parameters<Endpoint['call']>[1] {
-  const body = new Uint8Array(1);
+  const body = [new Uint8Array(1)];
   return { method, body, deadline: Number.POSITIVE_INFINITY, idempotent: false, expectedBytes: 0 };
 }
 

@@ -106,14 +106,15 @@ export class TwoEndpoints {
   }
 
   /** Starts a call; run() sends it. */
-  call(method: string, options: Partial<EndpointCall> = {}): number {
+  call(method: string, options: Partial<Omit<EndpointCall, 'body'>> & { body?: Uint8Array } = {}): number {
+    const { body = new Uint8Array(10), ...rest } = options;
     const call: EndpointCall = {
       method,
-      body: new Uint8Array(10),
+      body: [body],
       deadline: Number.POSITIVE_INFINITY,
       idempotent: false,
       expectedBytes: 0,
-      ...options,
+      ...rest,
     };
     const callId = this.client.call(calleeAt(SERVER), call, this.nowMs);
     this.#drainEvents();
@@ -126,7 +127,7 @@ export class TwoEndpoints {
 
   /** Answers a request, by default the last one. */
   answer(body: Uint8Array = Uint8Array.of(1), ref: RequestRef = this.requests.at(-1)!.ref): void {
-    this.server.answer(ref, body, this.nowMs);
+    this.server.answer(ref, [body], this.nowMs);
   }
 
   /** A call that has been answered: the session is established and confirmed, round trips are known. */
@@ -220,7 +221,7 @@ export class TwoEndpoints {
         if (this.lose(sent)) continue;
         const source = by === 'client' ? this.clientAddress : SERVER;
         // A copy: what is under way does not change.
-        const bytes = new Uint8Array(next.bytes);
+        const bytes = Buffer.from(next.bytes);
         this.#underWay.push({
           atMs: this.nowMs + LATENCY_MS,
           arrive: () => (by === 'client' ? this.server : to).receive(bytes, source, this.nowMs),

@@ -12,7 +12,7 @@ import {
   writeResponse,
 } from '../../src/tcp/frame.ts';
 import { encodeBody } from '../../src/transport/body.ts';
-import { encodeRequest } from '../../src/wire/message.ts';
+import { requestHead } from '../../src/wire/message.ts';
 
 /** One whole frame. */
 export function encode(frame: Frame): Uint8Array {
@@ -40,7 +40,7 @@ export function encode(frame: Frame): Uint8Array {
 
 /** A request in one frame. */
 export function requestFrame(callId: number, method: string, body: unknown, remainingMs = 0): Uint8Array {
-  const data = encodeRequest(method, encodeBody(body));
+  const data = Buffer.concat([requestHead(method), ...encodeBody(body)]);
   return encode({ type: 'request', callId, remainingMs, total: data.length, data });
 }
 

@@ -1,7 +1,7 @@
 import { Encoder } from 'cbor-x';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeBody, encodeBody } from '../../src/transport/body.ts';
+import { decodeBody, encodeBody, joinBody } from '../../src/transport/body.ts';
 
 const cbor = new Encoder({ useRecords: false, tagUint8Array: false });
 
@@ -11,20 +11,20 @@ describe('bodies that are bytes', () => {
   test.each(LENGTHS)('of %i bytes are encoded as the encoder would, and read as what they were', (length) => {
     const bytes = Buffer.alloc(length, 0x5a);
     for (const given of [bytes, Uint8Array.from(bytes)]) {
-      const encoded = encodeBody(given);
+      const encoded = joinBody(encodeBody(given));
       expect(bytes.equals(decodeBody(encoded) as Uint8Array)).toBe(true);
       expect(cbor.encode(given).equals(encoded)).toBe(true);
     }
   });
 
   test('are views of what came', () => {
-    const encoded = encodeBody(Buffer.from('abc'));
+    const encoded = joinBody(encodeBody(Buffer.from('abc')));
     encoded[1] = 'A'.charCodeAt(0);
     expect(Buffer.from(decodeBody(encoded) as Uint8Array).toString()).toBe('Abc');
   });
 
   test.each(LENGTHS)('of %i bytes are not taken when one is missing, or one too many', (length) => {
-    const encoded = encodeBody(new Uint8Array(length));
+    const encoded = joinBody(encodeBody(new Uint8Array(length)));
     expect(() => decodeBody(Buffer.concat([encoded, Buffer.of(0)]))).toThrow('more bytes after the end');
     if (length > 0) expect(() => decodeBody(encoded.subarray(0, -1))).toThrow('it ends too early');
   });
@@ -33,8 +33,35 @@ describe('bodies that are bytes', () => {
     expect(decodeBody(Uint8Array.of(0x59, 0, 1, 7))).toEqual(Uint8Array.of(7));
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 3 }), (pieces) => {
-        expect(decodeBody(encodeBody(pieces))).toEqual(pieces.map((piece) => Buffer.from(piece)));
+        expect(decodeBody(joinBody(encodeBody(pieces)))).toEqual(pieces.map((piece) => Buffer.from(piece)));
       }),
     );
+  });
+});
+
+describe('long byte strings in a body', () => {
+  const long = Buffer.alloc(5000, 0x5a);
+  const BODIES = {
+    alone: long,
+    'between others': [1, long, 'text', new Uint8Array(3), [long], undefined, long],
+    'in an array of many': [...Array<number>(300).fill(7), long],
+    // biome-ignore lint/suspicious/noSparseArray: what a caller may give.
+    'beside holes': [1, , long],
+  };
+
+  test.each(Object.entries(BODIES))('%s: are encoded as the encoder would', (_where, value) => {
+    expect(cbor.encode(value).equals(joinBody(encodeBody(value)))).toBe(true);
+  });
+
+  test('are not copied', () => {
+    expect(encodeBody(long)).toContain(long);
+    expect(encodeBody(['to', long, 'and', long]).filter((part) => part === long)).toHaveLength(2);
+  });
+
+  test('joined, the body has memory of its own', () => {
+    const given = Buffer.from(long);
+    const joined = joinBody(encodeBody(given));
+    given.fill(0);
+    expect(long.equals(decodeBody(joined) as Uint8Array)).toBe(true);
   });
 });

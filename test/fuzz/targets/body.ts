@@ -1,6 +1,6 @@
 // Bodies as handlers get them: a value or an error, and no value that cannot be sent again.
 
-import { decodeBody, encodeBody } from '../../../src/transport/body.ts';
+import { decodeBody, encodeBody, joinBody } from '../../../src/transport/body.ts';
 import { assert, type FuzzTarget } from '../target.ts';
 import { CBOR_SEEDS } from './cbor-seeds.ts';
 
@@ -16,6 +16,6 @@ export const target: FuzzTarget = {
       assert(error instanceof Error, 'what is thrown is an error');
       return;
     }
-    decodeBody(encodeBody(value));
+    decodeBody(joinBody(encodeBody(value)));
   },
 };

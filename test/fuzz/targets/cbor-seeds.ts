@@ -1,6 +1,6 @@
 // CBOR to begin with: RFC 8949's examples of each major type, and what our own methods send.
 
-import { encodeBody } from '../../../src/transport/body.ts';
+import { encodeBody, joinBody } from '../../../src/transport/body.ts';
 import { hex } from '../target.ts';
 
 export const CBOR_SEEDS: readonly Uint8Array[] = [
@@ -17,18 +17,20 @@ export const CBOR_SEEDS: readonly Uint8Array[] = [
   hex('d9010283010203'),
   hex('d9010381a10102'),
   hex('d84643010203'),
-  encodeBody({ storageIndex: new Uint8Array(16), shares: [0, 1, 2], size: 1e6, name: 'näme' }),
-  encodeBody([
-    1,
-    -1,
-    1.5,
-    true,
-    null,
-    undefined,
-    'text',
-    new Date(0),
-    2n ** 60n,
-    new Map([[1, 2]]),
-    new Set([1]),
-  ]),
+  joinBody(encodeBody({ storageIndex: new Uint8Array(16), shares: [0, 1, 2], size: 1e6, name: 'näme' })),
+  joinBody(
+    encodeBody([
+      1,
+      -1,
+      1.5,
+      true,
+      null,
+      undefined,
+      'text',
+      new Date(0),
+      2n ** 60n,
+      new Map([[1, 2]]),
+      new Set([1]),
+    ]),
+  ),
 ];

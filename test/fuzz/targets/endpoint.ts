@@ -184,7 +184,7 @@ class Play {
           calleeAt(SERVER),
           {
             method: kind % 2 === 0 ? 'safe' : 'careful',
-            body: new Uint8Array(sizeOf(bytes.byte())),
+            body: [new Uint8Array(sizeOf(bytes.byte()))],
             deadline: kind % 3 === 0 ? 'adaptive' : 1000 * (kind % 3),
             idempotent: kind % 5 === 0,
             expectedBytes: 0,
@@ -197,7 +197,7 @@ class Play {
       case STEP.answer: {
         const request = this.#requests[bytes.byte() % Math.max(1, this.#requests.length)];
         if (request !== undefined)
-          this.#server.answer(request, new Uint8Array(sizeOf(bytes.byte())), this.#nowMs);
+          this.#server.answer(request, [new Uint8Array(sizeOf(bytes.byte()))], this.#nowMs);
         return;
       }
       case STEP.cancel: {

@@ -2,10 +2,10 @@
 
 import {
   encodeErrorBody,
-  encodeRequest,
   METHOD_BYTES_MAX,
   parseErrorBody,
   parseRequest,
+  requestHead,
 } from '../../../src/wire/message.ts';
 import { assert, type FuzzTarget, text } from '../target.ts';
 
@@ -13,8 +13,8 @@ export const target: FuzzTarget = {
   maxBytes: 512,
   covers: ['wire/message.ts'],
   seeds: [
-    encodeRequest('read', Uint8Array.of(1, 2, 3)),
-    encodeRequest('ünïcode', new Uint8Array(0)),
+    Buffer.concat([requestHead('read'), Uint8Array.of(1, 2, 3)]),
+    requestHead('ünïcode'),
     encodeErrorBody({ code: 'HANDLER_FAILED', executed: 'yes', detail: { code: 'NO_SPACE', message: 'no' } }),
     encodeErrorBody({ code: 'OVERLOADED', executed: 'no' }),
   ],
