@@ -23,7 +23,7 @@ import { RpcError } from '../transport/error.ts';
 import { decodeCbor, encodeCbor, field, integer } from './cbor.ts';
 import { type Nurl, nurlName } from './nurl.ts';
 import { type HttpAnswer, type HttpRequest, PinnedHttps } from './pinned-https.ts';
-import { ServerCalls } from './server-calls.ts';
+import { ServerCalls, type ServerCallsOptions } from './server-calls.ts';
 
 /** What all servers over HTTP share. */
 export interface GbsContext {
@@ -34,6 +34,8 @@ export interface GbsContext {
   readonly cohort: ResponseTimes;
   /** Pays for hedges and retries of whoever calls these servers. */
   readonly retries: RetryBudget;
+  /** Makes the way to a server: HTTPS, if nothing else is given. */
+  readonly connect?: ServerCallsOptions['connect'] | undefined;
 }
 
 /** {@link StorageServer} at an address of Tahoe-LAFS. Nothing is sent before something is asked of it. */
@@ -61,13 +63,14 @@ export class GbsStorageServer implements StorageServer, Disposable {
     this.isPreferred = options.isPreferred ?? false;
     this.#context = context;
     const { clock, cohort, retries } = context;
+    const connect: ServerCallsOptions['connect'] = (watcher) => new PinnedHttps(nurl, clock, watcher);
     this.#authorization = `Tahoe-LAFS ${base64(Buffer.from(nurl.swissnum))}`;
     this.#calls = new ServerCalls({
       name: this.name,
       clock,
       times: new ResponseTimes(cohort),
       retries,
-      connect: (watcher) => new PinnedHttps(nurl, clock, watcher),
+      connect: context.connect ?? connect,
       probe: this.#request({ method: 'GET', path: '/version' }),
     });
   }

@@ -73,14 +73,14 @@ const RECENT_OF_TEN = 4;
 const RECENT = 16;
 
 /** Fuzzes one target. */
-export function fuzz(
+export async function fuzz(
   target: FuzzTarget,
   counters: EdgeCounters,
   known: readonly Uint8Array[],
   seed: number,
   budget: Budget,
   shared: SharedState,
-): FuzzResult {
+): Promise<FuzzResult> {
   const startedAtMs = performance.now();
   const quarterAtMs = startedAtMs + (budget.untilMs - startedAtMs) / 4;
   const mutator = new Mutator(seed, target.maxBytes, target.dictionary ?? []);
@@ -89,21 +89,35 @@ export function fuzz(
   const corpus: Uint8Array[] = [];
   let executions = 0;
 
-  const run = (input: Uint8Array): void => {
+  const fail = (input: Uint8Array, error: unknown): void => {
+    const words = describe(error);
+    if (failures.size < FAILURES_MAX && !failures.has(words)) {
+      failures.set(words, { input: input.slice(), error: words });
+    }
+  };
+  const learn = (input: Uint8Array): void => {
+    if (counters.take()) corpus.push(input.slice());
+  };
+  /** A promise only where there is something to wait for: waiting would be half of the time of quick targets. */
+  const run = (input: Uint8Array): Promise<void> | undefined => {
     shared.begin(++executions, input);
     try {
-      target.run(input);
-    } catch (error) {
-      const words = describe(error);
-      if (failures.size < FAILURES_MAX && !failures.has(words)) {
-        failures.set(words, { input: input.slice(), error: words });
+      const running = target.run(input);
+      if (running !== undefined) {
+        return running.catch((error: unknown) => fail(input, error)).then(() => learn(input));
       }
+    } catch (error) {
+      fail(input, error);
     }
-    if (counters.take()) corpus.push(input.slice());
+    learn(input);
+    return undefined;
   };
 
   counters.focus(target.covers);
-  for (const input of [...target.seeds, ...known]) run(input.subarray(0, target.maxBytes));
+  for (const input of [...target.seeds, ...known]) {
+    const running = run(input.subarray(0, target.maxBytes));
+    if (running !== undefined) await running;
+  }
   if (corpus.length === 0) corpus.push(new Uint8Array(0));
   const knownCount = corpus.length;
 
@@ -120,7 +134,8 @@ export function fuzz(
       const { length } = corpus;
       const recent = dice.below(10) < RECENT_OF_TEN ? Math.min(RECENT, length) : length;
       mutator.mutate(corpus[length - 1 - dice.below(recent)]!, corpus[dice.below(length)]!);
-      run(mutator.input);
+      const running = run(mutator.input);
+      if (running !== undefined) await running;
     }
   }
   const heapGrowthBytes = liveBytes(corpus) - (baseline ?? 0);
@@ -132,7 +147,7 @@ export function fuzz(
     elapsedMs,
     edgesHit: hit,
     edgesTotal: total,
-    corpus: smallestCover(target, counters, corpus, (input) => shared.begin(++executions, input)),
+    corpus: await smallestCover(target, counters, corpus, (input) => shared.begin(++executions, input)),
     found: corpus.length - knownCount,
     failures: [...failures.values()],
     heapGrowthBytes: baseline === undefined ? 0 : heapGrowthBytes,
@@ -140,24 +155,24 @@ export function fuzz(
 }
 
 /** Greedy: by size, what adds to those before it. */
-function smallestCover(
+async function smallestCover(
   target: FuzzTarget,
   counters: EdgeCounters,
   corpus: readonly Uint8Array[],
   begin: (input: Uint8Array) => void,
-): Uint8Array[] {
+): Promise<Uint8Array[]> {
   counters.focus(target.covers);
-  return [...corpus]
-    .sort((a, b) => a.length - b.length)
-    .filter((input) => {
-      begin(input);
-      try {
-        target.run(input);
-      } catch {
-        // It is among the failures.
-      }
-      return counters.take();
-    });
+  const cover: Uint8Array[] = [];
+  for (const input of [...corpus].sort((a, b) => a.length - b.length)) {
+    begin(input);
+    try {
+      await target.run(input);
+    } catch {
+      // It is among the failures.
+    }
+    if (counters.take()) cover.push(input);
+  }
+  return cover;
 }
 
 /** Memory in use but for the corpus, after a collection. */

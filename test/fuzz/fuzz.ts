@@ -53,7 +53,7 @@ else process.exitCode = (await fuzzAll()) ? 0 : 1;
 /** Runs one kept input, without counters and without a net: what it throws is shown with its lines. */
 async function replay(path: string): Promise<void> {
   const target = await loadTarget(basename(dirname(resolve(path))));
-  target.run(new Uint8Array(readFileSync(path)));
+  await target.run(new Uint8Array(readFileSync(path)));
   console.log('it passes');
 }
 

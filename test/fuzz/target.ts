@@ -14,10 +14,10 @@ export interface FuzzTarget {
   /** Pieces worth putting into an input: keywords, magic numbers. */
   readonly dictionary?: readonly Uint8Array[];
   /**
-   * Reads `input`, a view that is valid until it returns. Throws when a promise is broken; the errors that the code
-   * under test promises for bad input are caught by it.
+   * Reads `input`, a view that is valid until it returns, or what it returns settles. Throws when a promise is broken; the
+   * errors that the code under test promises for bad input are caught by it.
    */
-  readonly run: (input: Uint8Array) => void;
+  readonly run: (input: Uint8Array) => Promise<void> | undefined | void;
 }
 
 /** @throws Error when a promise is broken. */

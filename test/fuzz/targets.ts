@@ -16,7 +16,10 @@ export const TARGET_NAMES: readonly string[] = [
   'capability',
   'grid-file',
   'endpoint',
+  'sealed-endpoint',
   'session',
+  'http-facade',
+  'http-client',
 ];
 
 /** Loads one. @throws Error when there is none of this name. */

@@ -29,6 +29,6 @@ parentPort!.on('message', async (order: WorkOrder) => {
     untilMs: performance.now() + Math.max(LEAST_MS, order.untilUnixMs - Date.now()),
   };
   const shared = new SharedState(order.shared);
-  const result = fuzz(target, counters, readCorpus(order.target), order.seed, budget, shared);
+  const result = await fuzz(target, counters, readCorpus(order.target), order.seed, budget, shared);
   parentPort!.postMessage(result);
 });
