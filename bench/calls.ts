@@ -21,6 +21,16 @@ const { values: options } = parseArgs({
 const SIZES = [64, 1024, 16 * 1024];
 const CONCURRENCIES = [1, 16, 128, 1024];
 
+/**
+ * Before anything is measured, every system makes calls for so many milliseconds with so many at once: what is measured is
+ * a server that runs, not how long Node takes to compile it. With one call at a time that takes seconds by itself.
+ */
+const WARM_UP = [
+  { concurrency: 128, forMs: 700 },
+  { concurrency: 16, forMs: 500 },
+  { concurrency: 1, forMs: 800 },
+] as const;
+
 /** One cell of the table. */
 interface CallsResult {
   readonly system: string;
@@ -67,12 +77,15 @@ async function calls(systems: readonly System[], isQuick: boolean): Promise<Call
     const able = systems.filter(({ bodyBytesMax }) => bodyBytesMax >= sizeBytes);
     const pairs = await Promise.all(able.map(start));
     try {
+      for (const pair of pairs) {
+        for (const { concurrency, forMs } of WARM_UP) await measure(pair, sizeBytes, concurrency, forMs);
+      }
       for (const concurrency of CONCURRENCIES) {
         const samples = new Map<System, Sample[]>(pairs.map(({ system }) => [system, []]));
         for (let round = -1; round < rounds; round++) {
           for (const pair of pairs) {
             const sample = await measure(pair, sizeBytes, concurrency, roundMs);
-            // The first warms up.
+            // The first one gets used to this many at once.
             if (round >= 0) samples.get(pair.system)!.push(sample);
           }
         }
