@@ -9,7 +9,7 @@
 const BLOCK_IDS = 32;
 
 interface Block<T> {
-  readonly number: number;
+  number: number;
   readonly values: (T | undefined)[];
   count: number;
 }
@@ -21,6 +21,8 @@ interface Block<T> {
 export class IdTable<T extends object> {
   /** Ascending; none is empty. */
   readonly #blocks: Block<T>[] = [];
+  /** The one that was emptied last, for the next that is needed. */
+  #spare: Block<T> | undefined;
   #size = 0;
 
   get size(): number {
@@ -51,7 +53,9 @@ export class IdTable<T extends object> {
     const index = this.#indexOf(number);
     let block = this.#blocks[index];
     if (block?.number !== number) {
-      block = { number, values: new Array(BLOCK_IDS).fill(undefined), count: 0 };
+      block = this.#spare ?? { number, values: new Array(BLOCK_IDS).fill(undefined), count: 0 };
+      block.number = number;
+      this.#spare = undefined;
       if (index === this.#blocks.length) this.#blocks.push(block);
       else this.#blocks.splice(index, 0, block);
     }
@@ -74,6 +78,7 @@ export class IdTable<T extends object> {
     this.#size--;
     block.count--;
     if (block.count > 0) return true;
+    this.#spare = block;
     if (index === 0) this.#blocks.shift();
     else this.#blocks.splice(index, 1);
     return true;

@@ -41,8 +41,9 @@ async function bindTo(host: string, address: string, port: number): Promise<UdpS
     type: isIP(address) === 6 ? 'udp6' : 'udp4',
     recvBufferSize: SOCKET_BUFFER_BYTES,
     sendBufferSize: SOCKET_BUFFER_BYTES,
-    // Addresses are resolved before they come here: skipping the resolver keeps sending synchronous.
-    lookup: (name, _options, done) => done(null, name, isIP(name)),
+    // Addresses are resolved before they come here: skipping the resolver keeps sending synchronous. The family is not
+    // looked at, and finding it out for each datagram takes longer than sealing one.
+    lookup: (name, _options, done) => done(null, name, 0),
   });
   try {
     const bound = await socket.bind({ address, port, exclusive: true });
@@ -82,6 +83,12 @@ export class UdpSocket implements DatagramSocket {
   onTaken: () => void = () => {};
   readonly #socket: SocketAsPromised;
   readonly #probes = new PortProbes();
+  /** Who sent last, and how the system wrote it: most datagrams come from the one that the last one came from. */
+  #lastFrom: SocketAddress = { host: '', port: 0 };
+  #lastFromText = '';
+  /** The same of what is sent to. */
+  #lastToHost = '';
+  #lastToText = IPV4_MAPPED;
   #closed = false;
 
   constructor(socket: SocketAsPromised, local: SocketAddress) {
@@ -91,11 +98,27 @@ export class UdpSocket implements DatagramSocket {
     socket.socket.on('message', (bytes, { address, port }) => {
       // RFC 768 allows it, nobody can answer it, and Node throws at who tries.
       if (port === 0) return;
-      const host = address.startsWith(IPV4_MAPPED) ? address.slice(IPV4_MAPPED.length) : address;
-      this.onDatagram(bytes, { host, port });
+      this.onDatagram(bytes, this.#addressOf(address, port));
     });
     // Errors of sending come to the callback of `send`; one of the socket itself must not end the process.
     socket.socket.on('error', () => {});
+  }
+
+  #textOf(host: string): string {
+    if (!this.#bothVersions || host.includes(':')) return host;
+    if (host !== this.#lastToHost) {
+      this.#lastToHost = host;
+      this.#lastToText = IPV4_MAPPED + host;
+    }
+    return this.#lastToText;
+  }
+
+  #addressOf(address: string, port: number): SocketAddress {
+    if (port === this.#lastFrom.port && address === this.#lastFromText) return this.#lastFrom;
+    const host = address.startsWith(IPV4_MAPPED) ? address.slice(IPV4_MAPPED.length) : address;
+    this.#lastFromText = address;
+    this.#lastFrom = { host, port };
+    return this.#lastFrom;
   }
 
   /** What the operating system gave of the buffer that was asked for. */
@@ -121,8 +144,7 @@ export class UdpSocket implements DatagramSocket {
 
   send(bytes: Uint8Array, to: SocketAddress): void {
     if (this.#closed) return;
-    const host = this.#bothVersions && !to.host.includes(':') ? IPV4_MAPPED + to.host : to.host;
-    this.#socket.socket.send(bytes, 0, bytes.length, to.port, host, (error) => {
+    this.#socket.socket.send(bytes, 0, bytes.length, to.port, this.#textOf(to.host), (error) => {
       if (error) this.onSendError(to, (error as NodeJS.ErrnoException).code ?? 'UNKNOWN', bytes.length);
       this.onTaken();
     });

@@ -121,7 +121,7 @@ export class Path {
 }
 
 export function sameAddress(a: PathAddress, b: PathAddress): boolean {
-  return a.port === b.port && a.host === b.host;
+  return a === b || (a.port === b.port && a.host === b.host);
 }
 
 /** `127.0.0.1:4820`, `[::1]:4820`. */
