@@ -398,28 +398,6 @@ describe('a fresh client', () => {
   });
 });
 
-describe('a session that is lost', () => {
-  test.each(['restarted', 'moved'] as const)(
-    'as the other side has %s: the call in hand takes one round trip more at most',
-    async (what) => {
-      const pair = new SimPair({ link: { latencyMs: 50 } });
-      pair.server.handle('echo', (body) => body, { early: 'safe' });
-      await pair.run(pair.peer.call('echo', 1));
-      await pair.pass(5000);
-      if (what === 'restarted') {
-        pair.network.crash(SERVER_HOST);
-        pair.startServer();
-        pair.server.handle('echo', (body) => body, { early: 'safe' });
-      } else {
-        pair.network.rebind(CLIENT_HOST);
-      }
-      const startedAtMs = pair.clock.now();
-      expect(await pair.run(pair.peer.call('echo', 2, { idempotent: true }))).toBe(2);
-      expect(pair.clock.now() - startedAtMs).toBeLessThan(205);
-    },
-  );
-});
-
 test('no secret reaches an error, an explanation, a status or an observer', async () => {
   const pair = new SimPair();
   pair.server.handle('echo', (body) => body);
