@@ -137,6 +137,18 @@ describe('the size of datagrams', () => {
     expect(probe?.frames).toEqual([{ type: 'ping' }]);
   });
 
+  // P-83: the window never fills, but one datagram does.
+  test('grows for many small calls, too', () => {
+    const wire = new TwoEndpoints({ ceilingBytes: 65_000 }).warmUp();
+    for (let turn = 0; turn < 10; turn++) {
+      wire.sent.length = 0;
+      for (let i = 0; i < 60; i++) wire.call('safe', { body: new Uint8Array(100) });
+      wire.run(100);
+    }
+    expect(wire.sentBy('client').length).toBeLessThanOrEqual(2);
+    expect(wire.requests.length).toBeGreaterThanOrEqual(600);
+  });
+
   // P-83: what the other side says in HELLO counts as well.
   test('stays within what interface and receiver take', () => {
     const wire = new TwoEndpoints({ ceilingBytes: 65_000, server: { maxDatagramBytes: 9000 } }).warmUp();
