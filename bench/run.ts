@@ -10,6 +10,7 @@ const SUITES: Readonly<Record<string, string>> = {
   deadlines:
     'how soon a late peer is noticed, and how often a healthy one is blamed, beside three other rules',
   erasure: 'the erasure code, and encoding for upload',
+  'first-call': 'the first call of a client that has never met the server, over 100 ms (bench:net, root)',
   flood: 'a storage node under a flood of random, mutated and spoofed datagrams (Linux)',
   grid: 'files on ten storage nodes, some of which freeze; over UDP and over TCP',
   'huge-file': 'a file beyond 4 GiB (shares of version 2), up, down in ranges, and verified',
