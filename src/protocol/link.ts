@@ -66,6 +66,8 @@ export class Link {
   readonly #proof = new PathProof();
   #firstSentTo: PathAddress | undefined;
   #mtuProbeInFlight = false;
+  /** When more waited than one datagram could carry. */
+  #crowdedAtMs = Number.NEGATIVE_INFINITY;
   #pacedAtMs = Number.POSITIVE_INFINITY;
   #quiet = false;
   #closed = false;
@@ -366,8 +368,6 @@ export class Link {
       this.#pacedAtMs = paced;
       return 0;
     }
-    // Whoever gets no processor fills no path: what is delivered then says little of what could be.
-    if (pacer.behind) congestion.onAppLimited(this.sent.bytesInFlight);
     return size;
   }
 
@@ -388,7 +388,10 @@ export class Link {
     this.#writeAck(packet, nowMs);
     if (this.#mayElicitAck) this.#proof.fill(packet);
     if (withControl) this.#outbox.fillControl(packet);
-    if (dataBytes > 0) this.#outbox.fillMessages(packet, nowMs);
+    if (dataBytes > 0) {
+      this.#outbox.fillMessages(packet, nowMs);
+      if (this.#outbox.hasMessages) this.#crowdedAtMs = nowMs;
+    }
     if (this.#pingWanted && this.#mayElicitAck && !packet.ackEliciting) {
       packet.buffer[packet.at++] = FRAME.ping;
       packet.ackEliciting = true;
@@ -458,12 +461,12 @@ export class Link {
     this.received.onAckSent();
   }
 
-  /** While there is much to send, one larger datagram finds out whether the path carries it. */
+  /** While more waits than one datagram carries, be it small calls, a larger one finds out whether the path carries it. */
   #mtuProbe(nowMs: number): Transmit | undefined {
     // P-83
     if (this.#mtuProbeInFlight || this.#first !== undefined || this.#quiet) return undefined;
-    if (!this.confirmed || !this.path.trusted || this.sent.bytesInFlight === 0 || !this.#outbox.hasBulk)
-      return undefined;
+    if (!this.confirmed || !this.path.trusted || this.sent.bytesInFlight === 0) return undefined;
+    if (this.#crowdedAtMs !== nowMs) return undefined;
     const size = this.path.mtu.probeBytes(nowMs);
     if (size === undefined) return undefined;
     this.#mtuProbeInFlight = true;

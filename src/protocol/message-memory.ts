@@ -48,8 +48,8 @@ export class MessageMemory {
   }
 
   /** Nobody reads this message any more. One that was not made here, or has been given back before, is left alone. */
-  giveBack({ buffer }: Uint8Array): void {
-    if (!this.#lent.delete(buffer)) return;
+  giveBack({ buffer, length }: Uint8Array): void {
+    if (length < LARGE_BYTES || !this.#lent.delete(buffer)) return;
     const sizeBytes = buffer.byteLength;
     if (sizeBytes > this.#maxSpareBytes) return;
     // What was needed last is needed next.

@@ -96,12 +96,6 @@ export class Outbox {
     return this.#messages.size > 0;
   }
 
-  /** Bytes that the messages in the queue still have to send; an upper bound costs nothing to know. */
-  get hasBulk(): boolean {
-    const first = this.#messages.peek();
-    return first !== undefined && (this.#messages.size > 8 || first.key > 4096);
-  }
-
   fillControl(packet: PacketBuilder): void {
     while (this.#written < this.#control.length) {
       const frame = this.#control[this.#written]!;
