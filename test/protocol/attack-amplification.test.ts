@@ -46,7 +46,7 @@ class Attack {
   }
 }
 
-describe('a victim’s address', () => {
+describe('attack: address hijack: a victim’s address', () => {
   test('is not proven by a packet of a session that was begun from elsewhere', () => {
     const attack = new Attack();
     attack.send(initDatagram(1, [hello(), PING]), ATTACKER);
@@ -76,7 +76,9 @@ describe('a victim’s address', () => {
     attack.wire.run(1000);
     expect(attack.toVictimBytes).toBeLessThanOrEqual(3 * attack.fromVictimBytes);
   });
+});
 
+describe('attack: amplification: a victim’s address', () => {
   test('gets no more than three times as much for the smallest of packets', () => {
     const attack = new Attack();
     attack.send(initDatagram(1, [hello(), PING]), ATTACKER);

@@ -44,7 +44,7 @@ class Hoarder {
   }
 }
 
-describe('clients that begin long requests', () => {
+describe('attack: hoarding of memory: clients that begin long requests', () => {
   test('and do not go on, leave room for one who does', () => {
     const wire = new TwoEndpoints({ server: LIMITS }).warmUp();
     wire.lose = ({ to }) => to.host === '10.6.6.6';
@@ -95,7 +95,7 @@ function writePieceOfOneByte(target: Uint8Array, at: number, offset: number): nu
   return at + 1;
 }
 
-describe('a request in very many pieces', () => {
+describe('attack: hoarding of memory: a request in very many pieces', () => {
   // Each hole took 16 bytes, and a walk along all of them for the next piece.
   test('with a hole between any two is refused', () => {
     const wire = new TwoEndpoints().warmUp();
@@ -126,7 +126,7 @@ describe('a first datagram repeated for ever', () => {
   });
 });
 
-describe('servers that announce long answers', () => {
+describe('attack: hoarding of memory: servers that announce long answers', () => {
   test('and do not go on, leave room for one who does', () => {
     const wire = new TwoEndpoints({ client: LIMITS }).warmUp();
     const hoarders = [1, 2, 3].map((port): PathAddress => ({ host: '10.6.6.6', port }));
