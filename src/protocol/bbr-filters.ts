@@ -99,24 +99,30 @@ export class FullPipe {
   #full = false;
   #bytesPerMs = 0;
   #rounds = 0;
+  #overflowedRounds = 0;
 
   get full(): boolean {
     return this.#full;
   }
 
-  /** The bandwidth known by now; at the end of a round also whether it was lossy, with a queue to show for it. */
-  add(bytesPerMs: number, roundEnded: boolean, overflowed: boolean): void {
+  /**
+   * The bandwidth known by now, and whether it could have been more. At the end of a round also whether too much of it
+   * was lost: this tells of a full path also when the sender could not send as it was allowed to.
+   */
+  add(bytesPerMs: number, limited: boolean, roundEnded: boolean, overflowed: boolean): void {
     if (bytesPerMs >= this.#bytesPerMs * GROWTH) {
       this.#bytesPerMs = bytesPerMs;
       this.#rounds = 0;
+      this.#overflowedRounds = 0;
     } else if (roundEnded) {
-      this.#rounds++;
-      this.#full ||= this.#rounds >= (overflowed ? ROUNDS_OVERFLOWED : ROUNDS);
+      if (!limited) this.#rounds++;
+      if (overflowed) this.#overflowedRounds++;
+      this.#full ||= this.#rounds >= ROUNDS || this.#overflowedRounds >= ROUNDS_OVERFLOWED;
     }
   }
 }
 
-/** A path that brings less than this much more, for three rounds or two lossy ones, is full. */
+/** A path that brings less than this much more, for three rounds or two that have lost too much, is full. */
 const GROWTH = 1.25;
 const ROUNDS = 3;
 const ROUNDS_OVERFLOWED = 2;

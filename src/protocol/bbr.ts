@@ -15,10 +15,13 @@
 // - Loss is judged against what the path loses anyhow. The draft takes 2 % in a round for congestion and, on a
 //   radio link that always loses 5 %, ends far below its capacity. Here it is 2 % more than usual. And what is
 //   lost anyhow is sent on top of the bandwidth, so that as much arrives as the path can deliver.
-// - Loss without a queue does not end startup; a path that brings no more does.
+// - Startup ends by loss only when two rounds have brought no more either. What the path loses anyhow is learnt from
+//   the rounds before, which were slow as it turns out.
+// - While our process has come too late to its pacer, the sender counts as limited: it cannot fill any path.
 // - Up goes on while a round brings a tenth more, so that a low estimate is left behind in one probe.
-// - Room is made for others as CUBIC does: the bounds go to 0.7 of what was delivered in a round with loss (draft:
-//   to all of it), but only when a queue stands that is not ours; a probe that was answered with loss leaves 0.85.
+// - The bounds go to what was delivered in a round with loss, only when a queue stands, and no lower than 0.7 of what is
+//   known, unless a quarter is lost: a burst of losses, or somebody who gives no way, must not take all we have.
+// - Down ends after four rounds: a queue that stands then is not ours.
 // - The window is not cut for a round of recovery after a loss: pacing conserves packets.
 // - A sample taken while little was in flight counts as a probe of the round trip: a peer that is called now and
 //   then never has its window cut for one.
@@ -60,6 +63,8 @@ interface Round {
   bytesPerMs: number;
   deliveredBytes: number;
   minMs: number;
+  /** As much was in flight as the window allowed. */
+  filled: boolean;
 }
 
 /** One path's window and rate by BBR. Times in milliseconds of one monotonic clock. */
@@ -139,6 +144,7 @@ export class BbrController implements CongestionController {
 
   onSent(nowMs: number, sentBytes: number, inFlightBytes: number): void {
     this.#rate.onSent(nowMs, sentBytes, inFlightBytes);
+    this.#round.filled ||= inFlightBytes + this.#datagramBytes > this.#windowBytes;
     if (inFlightBytes > sentBytes || !this.#pipe.full) return;
     // After idling there is no queue of ours to drain, and nothing to probe (section 5.4.1).
     if (this.#phase === 'probe-rtt' && nowMs >= (this.#probeRttEndsAtMs ?? nowMs)) this.#leaveProbeRtt(nowMs);
@@ -161,8 +167,8 @@ export class BbrController implements CongestionController {
     const sample = this.#rate.onAcked(nowMs, ackedBytes, event.largestSentAtMs);
     const roundEnded = sample.deliveredBefore >= this.#round.endsAtBytes;
     this.#updateModel(event, sample);
-    if (!this.#pipe.full && !sample.appLimited) this.#lookForFullPipe(roundEnded);
-    if (roundEnded) this.#giveWay(nowMs);
+    if (!this.#pipe.full) this.#lookForFullPipe(sample, roundEnded);
+    if (roundEnded) this.#giveWay();
     if (roundEnded) this.#phaseRounds++;
     this.#advance(event, sample, roundEnded);
     if (roundEnded) this.#beginRound();
@@ -197,11 +203,10 @@ export class BbrController implements CongestionController {
     const low = sample.inFlightBytes <= this.#targetBytes(GAINS['probe-rtt'].window);
     const stale = this.#roundTrip.add(nowMs, sample.roundTripMs, low);
     if (stale && this.#phase !== 'probe-rtt' && !sample.appLimited) this.#enterProbeRtt(nowMs);
-    this.#pathLoss.onAcked(
-      ackedBytes / this.#datagramBytes,
-      largestSentAtMs,
-      !this.#shows(CALM_MAX, sample.roundTripMs),
-    );
+    // What is lost a round after we began to send less, in a queue that does not go, is lost by others' doing.
+    const innocent = this.#phase === 'down' && this.#phaseRounds >= 1;
+    const calm = !this.#shows(CALM_MAX, sample.roundTripMs);
+    this.#pathLoss.onAcked(ackedBytes / this.#datagramBytes, largestSentAtMs, calm || innocent);
   }
 
   /** Whether a round trip is longer than the shortest by more than a factor, and what is only noise. */
@@ -209,12 +214,17 @@ export class BbrController implements CongestionController {
     return roundTripMs > factor * this.#roundTrip.ms + NOISE_MS;
   }
 
-  #lookForFullPipe(roundEnded: boolean): void {
-    const overflowed = this.#isTooMuchLost(LOSS_TOLERATED) && this.#shows(CALM_MAX, this.#round.minMs);
-    this.#pipe.add(this.#bandwidth.bytesPerMs, roundEnded, overflowed);
-    if (this.#pipe.full && overflowed) {
-      this.#ceilingBytes = Math.max(this.#productBytes(1), this.#round.deliveredBytes);
+  #lookForFullPipe({ appLimited }: RateSample, roundEnded: boolean): void {
+    const { bytesPerMs, ackedBytes, lostBytes, minMs, deliveredBytes } = this.#round;
+    const overflowed = this.#isTooMuchLost(LOSS_TOLERATED);
+    if (roundEnded && !this.#shows(CALM_MAX, minMs)) {
+      const sent = (ackedBytes + lostBytes) / this.#datagramBytes;
+      this.#pathLoss.onStartupRound({ bytesPerMs, sent, lost: lostBytes / this.#datagramBytes });
     }
+    this.#pipe.add(this.#bandwidth.bytesPerMs, appLimited, roundEnded, overflowed);
+    if (!this.#pipe.full) return;
+    this.#pathLoss.endStartup();
+    if (overflowed) this.#ceilingBytes = Math.max(this.#productBytes(1), deliveredBytes);
   }
 
   /** Whether more was lost in this round than the path loses anyhow, and so much beyond it. */
@@ -228,16 +238,17 @@ export class BbrController implements CongestionController {
    * Loss in a standing queue while we do not probe: others want room, or there is less of it. Until the next
    * probe there will be less of us (section 5.5.10.3).
    */
-  #giveWay(nowMs: number): void {
+  #giveWay(): void {
     const provoked = this.#phase === 'down' && this.#phaseRounds < 1;
     const probing = this.#phase === 'startup' || this.#phase === 'refill' || this.#phase === 'up';
     if (provoked || probing || this.#rate.appLimited) return;
     if (!this.#shows(QUEUE_MIN, this.#round.minMs) || !this.#isTooMuchLost(0)) return;
-    const bytes = Math.min(this.#boundBytes, this.#windowBytes);
-    this.#boundBytes = BETA * Math.max(this.#round.deliveredBytes, BETA * bytes);
-    this.#boundBytesPerMs = BETA * Math.max(this.#round.bytesPerMs, BETA * this.bandwidthBytesPerMs);
-    // Well below what the path was seen to deliver: what is lost now, without a queue, is lost anyhow.
-    this.#pathLoss.setSlow(nowMs, true);
+    const heavy = this.#round.lostBytes > LOSS_HEAVY * (this.#round.ackedBytes + this.#round.lostBytes);
+    const floor = heavy ? 0 : BETA;
+    this.#liftBounds();
+    const windowBytes = this.#targetBytes(GAINS[this.#phase].window);
+    this.#boundBytes = Math.max(this.#round.deliveredBytes, floor * windowBytes);
+    this.#boundBytesPerMs = Math.max(this.#round.bytesPerMs, floor * this.bandwidthBytesPerMs);
   }
 
   #liftBounds(): void {
@@ -291,8 +302,7 @@ export class BbrController implements CongestionController {
         }
         this.#answerLoss(sample);
         if (this.#probeIsDue(nowMs) || this.#phaseRounds < 1) break;
-        if (inFlightBytes <= Math.min(this.#targetBytes(1), this.#cruisingBytes))
-          this.#enter('cruise', nowMs);
+        if (this.#isDownEnough(inFlightBytes)) this.#enter('cruise', nowMs);
         break;
       case 'cruise':
         this.#probeIsDue(nowMs);
@@ -336,6 +346,12 @@ export class BbrController implements CongestionController {
     return true;
   }
 
+  /** Our queue is gone. One that still stands after so many rounds is somebody else's. */
+  #isDownEnough(inFlightBytes: number): boolean {
+    if (this.#phaseRounds >= DOWN_ROUNDS_MAX) return true;
+    return inFlightBytes <= Math.min(this.#targetBytes(1), this.#cruisingBytes);
+  }
+
   #enterUp(nowMs: number): void {
     this.#upBytesPerMs = this.#bandwidth.bytesPerMs;
     this.#upRounds = 0;
@@ -365,10 +381,9 @@ export class BbrController implements CongestionController {
   }
 
   /** More may be in flight than was too much the last time: a little at first, then twice as much each round. */
-  #raiseCeiling({ inFlightBytes, ackedBytes }: AckedEvent, roundEnded: boolean): void {
-    const filled = inFlightBytes + ackedBytes >= this.#windowBytes - this.#datagramBytes;
-    if (this.#ceilingBytes === Number.POSITIVE_INFINITY || !filled || this.#windowBytes < this.#ceilingBytes)
-      return;
+  #raiseCeiling({ ackedBytes }: AckedEvent, roundEnded: boolean): void {
+    if (this.#ceilingBytes === Number.POSITIVE_INFINITY) return;
+    if (!this.#round.filled || this.#windowBytes < this.#ceilingBytes) return;
     if (roundEnded) this.#upRounds = Math.min(this.#upRounds + 1, UP_ROUNDS_MAX);
     this.#upAckedBytes += ackedBytes * 2 ** this.#upRounds;
     const datagrams = Math.floor(this.#upAckedBytes / this.#windowBytes);
@@ -440,11 +455,14 @@ function newRound(endsAtBytes: number): Round {
     bytesPerMs: 0,
     deliveredBytes: 0,
     minMs: Number.POSITIVE_INFINITY,
+    filled: false,
   };
 }
 
 /** Section 2.5: more loss than this is congestion, beyond what the path loses anyhow. */
 const LOSS_TOLERATED = 0.02;
+/** With more than this the path has become much slower than it was. */
+const LOSS_HEAVY = 0.25;
 /** What is left by loss while cruising, and by loss while probing. */
 const BETA = 0.7;
 const PROBE_BETA = 0.85;
@@ -453,6 +471,8 @@ const HEADROOM = 0.15;
 /** A round of up that has brought so much more is followed by another. */
 const UP_GROWTH = 1.1;
 const UP_ROUNDS_MAX = 30;
+/** At 0.9 of the bandwidth, as long as it takes to drain what two rounds of up have added. */
+const DOWN_ROUNDS_MAX = 4;
 /** Paced a little below the bandwidth, so that no queue grows from rounding. */
 const PACING_MARGIN = 0.01;
 /** Timers have a resolution of 1 ms and may be late by another: so much of the rate leaves at once. */

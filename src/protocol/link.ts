@@ -368,6 +368,8 @@ export class Link {
       this.#pacedAtMs = paced;
       return 0;
     }
+    // Whoever gets no processor fills no path: what is delivered then says little of what could be.
+    if (pacer.behind) congestion.onAppLimited(this.sent.bytesInFlight);
     return size;
   }
 

@@ -9,7 +9,7 @@ export class Pacer {
   #filledAtMs = 0;
   /** When the sender was told to come again; Infinity when it does not wait. */
   #awaitedAtMs = Number.POSITIVE_INFINITY;
-  /** Beyond a burst, for the time by which it came too late; until the next moment. */
+  /** What it could not send as it came later than that, and has not made up for yet. */
   #missedBytes = 0;
 
   /** Starts with a full bucket and without a limit. */
@@ -22,13 +22,13 @@ export class Pacer {
   setRate(nowMs: number, bytesPerMs: number): void {
     this.#fill(nowMs);
     this.#bytesPerMs = bytesPerMs;
-    this.#tokenBytes = Math.min(this.#tokenBytes, this.#capacityBytes);
+    this.#tokenBytes = Math.min(this.#tokenBytes, this.#mostBytes);
   }
 
   /** The path carries datagrams of another size now. */
   setDatagramBytes(datagramBytes: number): void {
     this.#datagramBytes = datagramBytes;
-    this.#tokenBytes = Math.min(this.#tokenBytes, this.#capacityBytes);
+    this.#tokenBytes = Math.min(this.#tokenBytes, this.#mostBytes);
   }
 
   /** Whether a datagram of this size may leave now. */
@@ -38,15 +38,22 @@ export class Pacer {
 
   /**
    * When a datagram of this size may leave: `nowMs`, or later. Who is told to wait and then comes too late, because the
-   * process had no processor, may send what was missed: the queue on the way has had as long to drain.
+   * process had no processor, makes up for it at twice the rate: the queue on the way has had as long to drain, but may
+   * be too short for all of it at once.
    */
   nextSendAt(nowMs: number, sizeBytes: number): number {
     this.#fill(nowMs);
     // A datagram larger than the burst leaves when the bucket is full, or it would never leave.
     const neededBytes = Math.min(sizeBytes, this.#burstBytes) - this.#tokenBytes;
     if (neededBytes <= ROUNDING_BYTES || this.#bytesPerMs === Number.POSITIVE_INFINITY) return nowMs;
-    this.#awaitedAtMs = nowMs + neededBytes / this.#bytesPerMs;
+    const madeUpBytes = Math.min(this.#missedBytes, neededBytes / 2);
+    this.#awaitedAtMs = nowMs + (neededBytes - madeUpBytes) / this.#bytesPerMs;
     return this.#awaitedAtMs;
+  }
+
+  /** The sender has not kept up with the rate: it came too late, and what it missed has not left yet. */
+  get behind(): boolean {
+    return this.#missedBytes > 0;
   }
 
   /** A datagram has left, asked for or not (a probe goes when it must): the bucket may go below zero. */
@@ -61,18 +68,30 @@ export class Pacer {
     return Math.max(BURST_DATAGRAMS * this.#datagramBytes, unpaced ? 0 : this.#bytesPerMs * BURST_MS);
   }
 
-  get #capacityBytes(): number {
-    return this.#burstBytes + this.#missedBytes;
+  /** As much accrues until the next timer at twice the rate. */
+  get #mostBytes(): number {
+    return 2 * this.#burstBytes;
   }
 
   #fill(nowMs: number): void {
     if (nowMs <= this.#filledAtMs) return;
-    const lateMs = Math.min(Math.max(0, nowMs - this.#awaitedAtMs), LATE_MAX_MS);
-    this.#missedBytes = lateMs > 0 ? lateMs * this.#bytesPerMs : 0;
-    this.#awaitedAtMs = Number.POSITIVE_INFINITY;
-    const accruedBytes = (nowMs - this.#filledAtMs) * this.#bytesPerMs;
-    this.#tokenBytes = Math.min(this.#capacityBytes, this.#tokenBytes + accruedBytes);
+    const elapsedMs = nowMs - this.#filledAtMs;
+    const lateMs = Math.max(0, nowMs - this.#awaitedAtMs);
     this.#filledAtMs = nowMs;
+    this.#awaitedAtMs = Number.POSITIVE_INFINITY;
+    if (this.#bytesPerMs === Number.POSITIVE_INFINITY) return;
+
+    const accruedBytes = elapsedMs * this.#bytesPerMs;
+    const lateBytes = lateMs * this.#bytesPerMs;
+    const catchingUp = lateBytes > 0 || this.#missedBytes > 0;
+    const madeUpBytes = Math.min(this.#missedBytes, accruedBytes);
+    const filledBytes = this.#tokenBytes + accruedBytes + madeUpBytes;
+    this.#tokenBytes = Math.min(filledBytes, catchingUp ? this.#mostBytes : this.#burstBytes);
+    const overBytes = filledBytes - this.#tokenBytes;
+    // A bucket that runs over though nobody was late is that of somebody who has nothing to send.
+    if (lateBytes === 0 && overBytes > 0) this.#missedBytes = 0;
+    else this.#missedBytes += Math.min(overBytes, lateBytes) - madeUpBytes;
+    this.#missedBytes = Math.min(this.#missedBytes, LATE_MAX_MS * this.#bytesPerMs);
   }
 }
 
@@ -85,7 +104,7 @@ const BURST_DATAGRAMS = 10;
  */
 const BURST_MS = 2;
 
-/** The longest lateness that is made up for at once; the congestion window bounds what it may lead to. */
+/** The longest lateness that is made up for; the congestion window bounds what it may lead to. */
 const LATE_MAX_MS = 25;
 
 /** What waiting for exactly the missing bytes may leave missing, by rounding. */

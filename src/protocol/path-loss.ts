@@ -1,10 +1,19 @@
 // What a path loses however slowly we send, as a radio link does: loss up to that is no sign of congestion.
 
+/** A round of startup, of which is not known yet whether it was slow. */
+interface StartupRound {
+  readonly bytesPerMs: number;
+  readonly sent: number;
+  readonly lost: number;
+}
+
 /**
  * Learns from packets that were sent below the known bandwidth, and acknowledged without delay. There is no
  * congestion of ours in those; what is lost of them is lost anyhow. All counts in packets.
  */
 export class PathLoss {
+  /** In order of time. */
+  #startup: StartupRound[] = [];
   #sent = 0;
   #lost = 0;
   #slowFromMs = Number.POSITIVE_INFINITY;
@@ -39,6 +48,26 @@ export class PathLoss {
     if (this.#calm && this.#wasSlow(largestSentAtMs)) this.#learn(packets, packets);
   }
 
+  /**
+   * A calm round of startup has ended. Those before it were slow, as it turns out, when the path brings so much more
+   * now: startup teaches what the path loses before it has to be told from congestion.
+   */
+  onStartupRound(round: StartupRound): void {
+    const rounds = this.#startup;
+    while (rounds.length > 0 && rounds[0]!.bytesPerMs * SLOW_BELOW <= round.bytesPerMs) {
+      const { sent, lost } = rounds.shift()!;
+      this.#learn(sent, lost);
+    }
+    // Who never has enough to send stays in startup for ever.
+    if (rounds.length === STARTUP_ROUNDS_MAX) rounds.shift();
+    rounds.push(round);
+  }
+
+  /** Startup is over. */
+  endStartup(): void {
+    this.#startup = [];
+  }
+
   /** Whether so many lost of `sent` are more than this path's loss, what is `tolerated` beyond it, and chance. */
   isExceeded(lost: number, sent: number, tolerated: number): boolean {
     // Laplace's estimate: of a path that little is known of, nothing is too much.
@@ -61,6 +90,9 @@ export class PathLoss {
   }
 }
 
+/** A round was slow when the path brings so many times as much later. */
+const SLOW_BELOW = 2;
+const STARTUP_ROUNDS_MAX = 16;
 /** Less than this is no evidence; more than this and older is forgotten by halves. */
 const EVIDENCE_MIN = 20;
 const EVIDENCE_MAX = 2000;
