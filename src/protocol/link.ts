@@ -351,17 +351,21 @@ export class Link {
   #dataAllowedBytes(nowMs: number): number {
     this.#pacedAtMs = Number.POSITIVE_INFINITY;
     if (this.#quiet) return 0;
+    const { datagramBytes, congestion, pacer, rtt, sendAllowanceBytes } = this.path;
     if (!this.#outbox.hasMessages) {
-      this.path.congestion.onAppLimited(this.sent.bytesInFlight);
+      pacer.stopWaiting();
+      congestion.onAppLimited(this.sent.bytesInFlight);
       return 0;
     }
-    const { datagramBytes, congestion, pacer, rtt, sendAllowanceBytes } = this.path;
     if (sendAllowanceBytes < MIN_DATAGRAM_BYTES) return 0;
     if (this.#probesAllowed > 0) return MIN_DATAGRAM_BYTES;
     // P-67
     const windowLeft = congestion.windowBytes - this.sent.bytesInFlight;
     const size = Math.min(datagramBytes, Math.max(windowLeft, 0), sendAllowanceBytes);
-    if (size < Math.min(datagramBytes, MIN_DATAGRAM_BYTES)) return 0;
+    if (size < Math.min(datagramBytes, MIN_DATAGRAM_BYTES)) {
+      pacer.stopWaiting();
+      return 0;
+    }
     pacer.setRate(nowMs, congestion.pacingBytesPerMs(rtt));
     const paced = pacer.nextSendAt(nowMs, size);
     if (paced > nowMs) {

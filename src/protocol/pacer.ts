@@ -51,6 +51,11 @@ export class Pacer {
     return this.#awaitedAtMs;
   }
 
+  /** It is not the rate that keeps the sender from sending: there is nothing to send, or the window is full. */
+  stopWaiting(): void {
+    this.#awaitedAtMs = Number.POSITIVE_INFINITY;
+  }
+
   /** The sender has not kept up with the rate: it came too late, and what it missed has not left yet. */
   get behind(): boolean {
     return this.#missedBytes > 0;

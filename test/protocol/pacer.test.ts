@@ -41,23 +41,46 @@ describe('Pacer', () => {
     expect(sendAll(pacer, 9, 1200)).toBe(200);
   });
 
-  test('who was told to wait and comes too late sends what was missed, at most of 25 ms', () => {
-    for (const [lateMs, datagrams] of [
-      [0, 1],
-      [5, 6],
-      [20, 21],
-      [25, 26],
-      [1000, 35],
+  test('who was told to wait and comes too late makes up for it at twice the rate, for at most 25 ms', () => {
+    for (const [lateMs, atOnce, madeUp] of [
+      [0, 1, 0],
+      [5, 6, 0],
+      [20, 20, 1],
+      [30, 20, 11],
+      [1000, 20, 25],
     ] as const) {
       const pacer = new Pacer(1200);
       pacer.setRate(0, 1200);
       sendAll(pacer, 0, 1200);
       const atMs = pacer.nextSendAt(0, 1200) + lateMs;
       pacer.setRate(atMs, 1200);
-      expect(sendAll(pacer, atMs, 1200)).toBe(datagrams);
-      // It is made up for once.
-      expect(sendAll(pacer, atMs + 1, 1200)).toBe(1);
+      expect(sendAll(pacer, atMs, 1200)).toBe(atOnce);
+      expect(pacer.behind).toBe(madeUp > 0);
+      let datagrams = 0;
+      for (let ms = 1; ms <= 40; ms++) datagrams += sendAll(pacer, atMs + ms, 1200);
+      expect(datagrams).toBe(40 + madeUp);
+      expect(pacer.behind).toBe(false);
     }
+  });
+
+  test('who does not wait for the rate misses nothing', () => {
+    const pacer = new Pacer(1200);
+    pacer.setRate(0, 1200);
+    sendAll(pacer, 0, 1200);
+    pacer.stopWaiting();
+    expect(sendAll(pacer, 100, 1200)).toBe(10);
+    expect(pacer.behind).toBe(false);
+  });
+
+  test('who has come too late and has nothing more to send misses nothing any more', () => {
+    const pacer = new Pacer(1200);
+    pacer.setRate(0, 1200);
+    sendAll(pacer, 0, 1200);
+    sendAll(pacer, 100, 1200);
+    expect(pacer.behind).toBe(true);
+    pacer.stopWaiting();
+    pacer.setRate(200, 1200);
+    expect(pacer.behind).toBe(false);
   });
 
   test('without a rate nothing waits', () => {

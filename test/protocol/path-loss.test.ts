@@ -36,3 +36,25 @@ test('what was sent fast, or came back late, teaches nothing', () => {
   path.onLost(100, 3);
   expect(path.rate).toBe(0);
 });
+
+test('rounds of startup teach once the path has brought twice as much', () => {
+  const path = new PathLoss();
+  path.onStartupRound({ bytesPerMs: 10, sent: 1000, lost: 100 });
+  path.onStartupRound({ bytesPerMs: 19, sent: 1000, lost: 500 });
+  expect(path.rate).toBe(0);
+  path.onStartupRound({ bytesPerMs: 20, sent: 1000, lost: 500 });
+  expect(path.rate).toBeCloseTo(0.1);
+  expect(path.isExceeded(200, 1000, 0.02)).toBe(true);
+  expect(path.isExceeded(120, 1000, 0.02)).toBe(false);
+});
+
+test('rounds of startup that come to nothing are forgotten', () => {
+  const path = new PathLoss();
+  for (let round = 0; round < 100; round++) path.onStartupRound({ bytesPerMs: 1, sent: 10, lost: 5 });
+  path.onStartupRound({ bytesPerMs: 10, sent: 10, lost: 0 });
+  expect(path.rate).toBe(0.3);
+  expect(path.isExceeded(150, 160, 0.02)).toBe(true);
+  path.endStartup();
+  path.onStartupRound({ bytesPerMs: 100, sent: 1000, lost: 0 });
+  expect(path.rate).toBe(0.3);
+});
