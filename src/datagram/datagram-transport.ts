@@ -44,6 +44,12 @@ import type { DatagramStatus } from './status.ts';
 /** What the operating system has not taken, at most: the size of the buffer that is asked of it. */
 const SOCKET_QUEUE_MAX_BYTES = 4 * 1024 * 1024;
 
+/**
+ * A turn of the event loop may bring 2 MiB, which is as much as a sender may be ahead: it must hear before the turn is
+ * over that it may go on, or both ends take turns at waiting for each other.
+ */
+const ANSWER_AFTER_BYTES = 512 * 1024;
+
 /** What the driver is made of besides the socket. */
 export interface DatagramTransportOptions {
   readonly clock: Clock;
@@ -83,6 +89,8 @@ export class DatagramTransport implements Transport, CallStarter {
   readonly #running = new IdTable<RunningRequest>();
   readonly #listeners = new Listeners();
   #flushScheduled = false;
+  /** What has come since something was sent last. */
+  #unansweredBytes = 0;
   /** The socket has enough to do: what is due waits where it can still be taken back. */
   #socketFull = false;
   #timer: Timer | undefined;
@@ -126,7 +134,10 @@ export class DatagramTransport implements Transport, CallStarter {
       this.#noticeSleep(nowMs);
       this.#endpoint.receive(bytes, from, nowMs);
       this.#dispatchEvents();
-      this.#scheduleFlush();
+      this.#unansweredBytes += bytes.length;
+      // P-15
+      if (this.#unansweredBytes < ANSWER_AFTER_BYTES) this.#scheduleFlush();
+      else if (!this.#closed) this.#flush();
     };
     socket.onTaken = () => {
       if (!this.#socketFull || socket.queuedBytes > SOCKET_QUEUE_MAX_BYTES / 2) return;
@@ -395,7 +406,8 @@ export class DatagramTransport implements Transport, CallStarter {
   }
 
   #flush(): void {
-    const nowMs = this.clock.now();
+    this.#unansweredBytes = 0;
+    let nowMs = this.clock.now();
     // P-75
     while (!this.#socketFull) {
       const sent = this.#endpoint.pollTransmit(nowMs);
@@ -405,6 +417,8 @@ export class DatagramTransport implements Transport, CallStarter {
       const { queuedBytes } = this.#socket;
       if (queuedBytes === 0) this.#endpoint.onTaken();
       this.#socketFull = queuedBytes > SOCKET_QUEUE_MAX_BYTES;
+      // Thirty of the largest take milliseconds to seal, in which the pacer's bucket fills again.
+      nowMs = this.clock.now();
     }
     this.#armTimer(nowMs);
   }
