@@ -43,15 +43,28 @@ export function detailOf(error: unknown): ErrorDetail {
   return { code: codeOf(error), message: messageOf(error) };
 }
 
-/** The sentence of whatever was thrown. */
+/** The sentence of whatever was thrown; what has none must not throw once more here, where nobody catches it. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return textOf(
+    () => (error instanceof Error ? error.message : error),
+    'something that has no text was thrown',
+  );
 }
 
 function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'Error';
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' ? code : error.name;
+  return textOf(() => {
+    if (!(error instanceof Error)) return 'Error';
+    const { code, name } = error as Error & { code?: unknown };
+    return typeof code === 'string' ? code : name;
+  }, 'Error');
+}
+
+function textOf(read: () => unknown, otherwise: string): string {
+  try {
+    return String(read());
+  } catch {
+    return otherwise;
+  }
 }
 
 const REASONS: Readonly<Record<RpcErrorCode, string>> = {

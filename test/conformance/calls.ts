@@ -216,6 +216,19 @@ export function describeCalls(adapter: Adapter): void {
         'EARLY',
         'at once',
       ],
+      ['something without text', () => throwing(Object.create(null)), 'Error', 'no text'],
+      [
+        'an error without text',
+        () => throwing(Object.assign(new Error(), { message: Object.create(null) })),
+        'Error',
+        'no text',
+      ],
+      [
+        'an error with a number',
+        () => throwing(Object.assign(new Error(), { message: 404 })),
+        'Error',
+        '404',
+      ],
     ])('says what its handler threw: %s', (_name, handler, code, message) =>
       adapter.run(async ({ server, peer }) => {
         server.handle('fail', handler);
@@ -223,7 +236,7 @@ export function describeCalls(adapter: Adapter): void {
         expect(error).toMatchObject({
           code: 'HANDLER_FAILED',
           executed: 'yes',
-          detail: { code, message },
+          detail: { code, message: expect.stringContaining(message) },
           peer: peer.address,
           method: 'fail',
         });
@@ -345,6 +358,10 @@ export function pattern(sizeBytes: number, seed = 0): Uint8Array {
   const words = new Uint32Array(Math.ceil(sizeBytes / 4));
   for (let i = 0; i < words.length; i++) words[i] = Math.imul(i + seed * 7919 + 1, 2_654_435_761);
   return new Uint8Array(words.buffer, 0, sizeBytes);
+}
+
+function throwing(what: unknown): never {
+  throw what;
 }
 
 function coded(code: string, message: string): Error {
