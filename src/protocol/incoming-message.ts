@@ -58,6 +58,12 @@ export class IncomingMessage {
     return this.#arrivedBytes === total ? 'complete' : 'progress';
   }
 
+  /** Gives the message memory of its own: what it came in may be much longer, and would last as long as it. */
+  detach(): void {
+    const buffer = this.#buffer;
+    if (buffer !== undefined && buffer.buffer.byteLength > this.total) this.#buffer = new Uint8Array(buffer);
+  }
+
   /** The whole message; only when complete. */
   get bytes(): Uint8Array {
     return this.#buffer ?? EMPTY;

@@ -200,6 +200,8 @@ export class ServerCalls implements ServerCallOwner {
       early === 'doubtful' || (early === 'fresh' && !this.#context.isEarlySafe(request?.method ?? ''));
     if (request !== undefined && mustWait) {
       call.apply('complete-early');
+      // It may wait for ever, and only what it needs itself is counted.
+      call.arrival.message.detach();
       this.#waiting.add(call);
       this.#setCallTimer(call, call.deadlineAtMs);
       return true;

@@ -88,6 +88,22 @@ describe('attack: hoarding of memory: clients that begin long requests', () => {
   });
 });
 
+describe('a short request, parked', () => {
+  test('keeps nothing of the long first datagram that it came in', () => {
+    const wire = new TwoEndpoints().warmUp();
+    const attacker: PathAddress = { host: '10.6.6.6', port: 7 };
+    wire.forge(initDatagram(7, [hello(7), request(0, 'careful', 60)], 65_000), attacker);
+    expect(wire.requests).toHaveLength(1);
+    const { header } = wire.sent.findLast(({ to }) => to.port === 7)!;
+    const session = header.kind === 'resp' ? header.from : expect.fail('no RESP');
+    wire.forge(dataDatagram(session, 1, [{ type: 'ping' }]), attacker);
+    expect(wire.requests).toHaveLength(2);
+    const { method, body } = wire.requests[1]!;
+    expect([method, body.length]).toEqual(['careful', 60 - 8]);
+    expect(body.buffer.byteLength).toBe(60);
+  });
+});
+
 /** REQUEST of call 50, of 16 MiB. */
 function writePieceOfOneByte(target: Uint8Array, at: number, offset: number): number {
   target[at++] = FRAME.request;
