@@ -11,7 +11,7 @@ import { faultOfCbor } from '../base/cbor-check.ts';
  */
 const OPTIONS = { useRecords: false, tagUint8Array: false } as const;
 
-const encoder = new Encoder(OPTIONS);
+const encoder = new Encoder(OPTIONS) as Encoder & { useBuffer(memory: Buffer): void };
 const decoder = new Decoder(OPTIONS);
 
 /**
@@ -29,14 +29,27 @@ export function encodeBody(value: unknown): EncodedBody {
     throw new TypeError(`a ${typeof value} cannot be sent as a body`);
   }
   if (value instanceof Uint8Array) return encodeBytes(value);
-  if (!Array.isArray(value) || !value.some(isLong)) return [encoder.encode(value)];
+  if (!Array.isArray(value) || !value.some(isLong)) return [encodeAny(value)];
   const parts: Uint8Array[] = [headAndRoom(MAJOR.array, value.length, 0)];
   for (const item of value as unknown[]) {
     if (isLong(item)) parts.push(...encodeBytes(item));
-    else parts.push(encoder.encode(item));
+    else parts.push(encodeAny(item));
   }
   return parts;
 }
+
+/**
+ * The encoder writes what it encodes one behind the other into memory that it makes now and then, as much each time as the
+ * largest value has ever needed. An answer that is kept keeps all of that: so it begins again with little.
+ */
+function encodeAny(value: unknown): Uint8Array {
+  const encoded = encoder.encode(value);
+  if (encoded.buffer.byteLength > ENCODER_BYTES) encoder.useBuffer(Buffer.allocUnsafeSlow(ENCODER_BYTES));
+  return encoded;
+}
+
+/** As much as it begins with. */
+const ENCODER_BYTES = 8192;
 
 /** An encoded body in one, with memory of its own. */
 export function joinBody(body: EncodedBody): Uint8Array {

@@ -39,6 +39,19 @@ describe('bodies that are bytes', () => {
   });
 });
 
+test('a short body holds little memory, also when a long one was encoded before', () => {
+  const long = Array<number>(100_000).fill(1);
+  for (let i = 0; i < 3; i++) {
+    const [encoded] = encodeBody(long);
+    const short = Array.from({ length: 1000 }, () => encodeBody({ i }));
+    expect(decodeBody(encoded!)).toEqual(long);
+    for (const [body] of short) {
+      expect(decodeBody(body!)).toEqual({ i });
+      expect(body!.buffer.byteLength).toBeLessThanOrEqual(8192);
+    }
+  }
+});
+
 describe('long byte strings in a body', () => {
   const long = Buffer.alloc(5000, 0x5a);
   const BODIES = {
