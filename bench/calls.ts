@@ -26,9 +26,9 @@ const CONCURRENCIES = [1, 16, 128, 1024];
  * a server that runs, not how long Node takes to compile it. With one call at a time that takes seconds by itself.
  */
 const WARM_UP = [
-  { concurrency: 128, forMs: 700 },
+  { concurrency: 128, forMs: 500 },
   { concurrency: 16, forMs: 500 },
-  { concurrency: 1, forMs: 800 },
+  { concurrency: 1, forMs: 1000 },
 ] as const;
 
 /** One cell of the table. */
