@@ -3,15 +3,18 @@
 //   npm run bench -- latency --sim [--loss 2 …] [--seconds 60] [--seeds 5] [--out FILE] [--json]
 //   npm run bench:net -- latency [--loss 2 …] [--seconds 15] [--system NAME …] [--out FILE] [--json]     (root, Linux)
 // In the simulator (virtual time, seeded) it is ours alone; on the emulated link (lossy-link.ts) the others run too, one
-// after the other over the same link.
+// after the other over the same link. Ours runs as it is by default, with a datagram more for every small message while
+// datagrams are lost (`earlyDuplicates: 2`), and with nothing sent twice (`false`).
 
 import { parseArgs } from 'node:util';
+import { DEFAULT_CONFIG } from '../src/protocol/config.ts';
 import { VirtualClock } from '../src/sim/clock.ts';
 import { SimNetwork } from '../src/sim/network.ts';
 import { SeededRandom } from '../src/sim/random.ts';
 import { openSimTransport } from '../src/sim/transport.ts';
 import { openLossyLink, whyNoLink } from './lossy-link.ts';
 import { quantile, saveSummary, thisMachine } from './machine.ts';
+import { EARLY_DUPLICATES, nevermindDuplicates, withDuplicates } from './peers/nevermind.ts';
 import type { OpenLoopResult } from './peers/open-loop.ts';
 import { startClient, startServer } from './peers/server-process.ts';
 import { SYSTEMS, systemNamed } from './peers/systems.ts';
@@ -43,6 +46,14 @@ interface LatencyResult {
   readonly p99: number;
   readonly p999: number;
   readonly failures: number;
+  /** Of both ends; in the simulator. */
+  readonly datagramsPerCall?: number;
+  readonly bytesPerCall?: number;
+}
+
+interface SimulatedResult extends OpenLoopResult {
+  readonly datagrams: number;
+  readonly bytes: number;
 }
 
 const machine = thisMachine();
@@ -61,18 +72,34 @@ await saveSummary({ type: 'summary', version: 1, suite: 'latency', machine, sett
 
 async function inTheSimulator(): Promise<void> {
   for (const lossPercent of losses) {
-    const timesMs: number[] = [];
-    let failures = 0;
-    for (let seed = 1; seed <= Number(options.seeds); seed++) {
-      const run = await simulate(seed, lossPercent, Number(options.seconds ?? 60));
-      timesMs.push(...run.timesMs);
-      failures += run.failures;
+    for (const earlyDuplicates of [DEFAULT_CONFIG.earlyDuplicates, ...EARLY_DUPLICATES]) {
+      const isDefault = earlyDuplicates === DEFAULT_CONFIG.earlyDuplicates;
+      const system = isDefault ? 'nevermind' : withDuplicates(earlyDuplicates);
+      if (options.system !== undefined && !options.system.includes(system)) continue;
+      const timesMs: number[] = [];
+      const sum = { failures: 0, datagrams: 0, bytes: 0 };
+      for (let seed = 1; seed <= Number(options.seeds); seed++) {
+        const run = await simulate(seed, lossPercent, earlyDuplicates, Number(options.seconds ?? 60));
+        timesMs.push(...run.timesMs);
+        sum.failures += run.failures;
+        sum.datagrams += run.datagrams;
+        sum.bytes += run.bytes;
+      }
+      const calls = timesMs.length + sum.failures;
+      add(system, lossPercent, { timesMs, failures: sum.failures }, [
+        sum.datagrams / calls,
+        sum.bytes / calls,
+      ]);
     }
-    add('nevermind', lossPercent, { timesMs, failures });
   }
 }
 
-async function simulate(seed: number, lossPercent: number, seconds: number): Promise<OpenLoopResult> {
+async function simulate(
+  seed: number,
+  lossPercent: number,
+  earlyDuplicates: number | false,
+  seconds: number,
+): Promise<SimulatedResult> {
   const random = new SeededRandom(`latency ${seed}`);
   const clock = new VirtualClock();
   const network = new SimNetwork({
@@ -81,7 +108,7 @@ async function simulate(seed: number, lossPercent: number, seconds: number): Pro
     link: { latencyMs: ONE_WAY_MS, lossProbability: lossPercent / 100 },
   });
   const [server, client] = ['10.0.0.1', '10.0.0.2'].map((host) =>
-    openSimTransport({ network, host, random: random.fork(host) }),
+    openSimTransport({ network, host, random: random.fork(host), config: { earlyDuplicates } }),
   );
   server!.handle('echo', (body) => body, { early: 'safe' });
   const peer = client!.peer(server!.address);
@@ -106,7 +133,10 @@ async function simulate(seed: number, lossPercent: number, seconds: number): Pro
   }
   await clock.runUntil(Promise.all(calls), 60_000);
   await clock.runUntil(Promise.all([client!.close(), server!.close()]), 60_000);
-  return { timesMs, failures };
+  const [datagrams, bytes] = (['datagramsSent', 'bytesSent'] as const).map(
+    (counter) => client!.stats[counter] + server!.stats[counter],
+  ) as [number, number];
+  return { timesMs, failures, datagrams, bytes };
 }
 
 async function onTheLink(): Promise<void> {
@@ -117,7 +147,9 @@ async function onTheLink(): Promise<void> {
     );
     process.exit(1);
   }
-  const systems = options.system?.map(systemNamed) ?? SYSTEMS.filter(({ recovers }) => recovers);
+  const systems =
+    options.system?.map(systemNamed) ??
+    [...SYSTEMS, ...nevermindDuplicates].filter(({ recovers }) => recovers);
   for (const lossPercent of losses) {
     for (const { name } of systems) {
       // A link each, so that none inherits what another one has left in its queue.
@@ -131,16 +163,25 @@ async function onTheLink(): Promise<void> {
   }
 }
 
-function add(system: string, lossPercent: number, { timesMs, failures }: OpenLoopResult): void {
+function add(
+  system: string,
+  lossPercent: number,
+  { timesMs, failures }: OpenLoopResult,
+  perCall?: readonly [datagrams: number, bytes: number],
+): void {
   const at = (share: number) => Number(quantile(timesMs, share).toFixed(1));
   const calls = timesMs.length + failures;
   const result = { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), failures };
-  results.push({ system, lossPercent, calls, ...result });
+  const cost = perCall && {
+    datagramsPerCall: Number(perCall[0].toFixed(3)),
+    bytesPerCall: Math.round(perCall[1]),
+  };
+  results.push({ system, lossPercent, calls, ...result, ...cost });
   if (options.json) return;
   const times = [result.p50, result.p90, result.p99, result.p999]
     .map((ms) => String(ms).padStart(8))
     .join('');
   console.log(
-    `${system.padEnd(12)} ${String(lossPercent).padStart(2)} % ${times} ms   ${failures} of ${calls} failed`,
+    `${system.padEnd(33)} ${String(lossPercent).padStart(2)} % ${times} ms   ${failures} of ${calls} failed${cost === undefined ? '' : `, ${cost.datagramsPerCall} datagrams and ${cost.bytesPerCall} bytes a call`}`,
   );
 }

@@ -1,15 +1,27 @@
 // nevermind as a user gets it: createEndpoint and nothing set. The method is declared safe to run early, as a read would
-// be, so that a first call needs no extra round trip.
+// be, so that a first call needs no extra round trip. Two more systems show what an option does (`latency`).
 
-import { createEndpoint, createTcpEndpoint, type Transport } from '../../src/index.ts';
+import { createEndpoint, createTcpEndpoint, type EndpointOptions, type Transport } from '../../src/index.ts';
 import type { System } from './system.ts';
 
 export const nevermind: System = over('nevermind', createEndpoint);
 
+/** Both ends with another number of early duplicates of small messages than the default. */
+export const EARLY_DUPLICATES: readonly (number | false)[] = [2, false];
+
+export const nevermindDuplicates: readonly System[] = EARLY_DUPLICATES.map((earlyDuplicates) =>
+  over(withDuplicates(earlyDuplicates), (options) => createEndpoint({ ...options, earlyDuplicates })),
+);
+
+/** The name of that system. */
+export function withDuplicates(earlyDuplicates: number | false): string {
+  return `nevermind, earlyDuplicates: ${earlyDuplicates}`;
+}
+
 /** The same interface over the connection-oriented baseline. */
 export const nevermindTcp: System = over('nevermind over TCP', createTcpEndpoint);
 
-function over(name: string, open: (options: { host?: string }) => Promise<Transport>): System {
+function over(name: string, open: (options: Pick<EndpointOptions, 'host'>) => Promise<Transport>): System {
   return {
     name,
     bodyBytesMax: 16 * 1024 * 1024,

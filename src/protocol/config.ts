@@ -19,6 +19,8 @@ export interface ProtocolConfig {
   readonly maxAckRanges: number;
   /** What decides how much may be under way: cubic.ts or bbr.ts (spec/decisions/0026-bbr-by-default.md). */
   readonly congestion: 'cubic' | 'bbr';
+  /** While a path loses: datagrams that carry nothing but duplicates, for each other one; false: no duplicates. */
+  readonly earlyDuplicates: number | false;
   /** Probe timeouts in a row that make persistent congestion (RFC 9002, 7.6). */
   readonly persistentCongestionThreshold: number;
   /** Longest probe timeout, however slow the path seems: a process that stood still makes a round trip of its pause. */
@@ -102,6 +104,7 @@ export const DEFAULT_CONFIG: ProtocolConfig = {
   ackEveryPackets: 2,
   maxAckRanges: 64,
   congestion: 'bbr',
+  earlyDuplicates: 0.1,
   persistentCongestionThreshold: 3,
   maxProbeTimeoutMs: 5_000,
   maxProbeDistanceMs: 500,

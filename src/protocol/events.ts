@@ -57,6 +57,9 @@ export interface EndpointStats {
   datagramsSent: number;
   bytesReceived: number;
   bytesSent: number;
+  /** Small messages sent a second time while their path lost some, and datagrams sent for them alone (P-118). */
+  earlyDuplicates: number;
+  duplicateDatagrams: number;
   /** Datagrams that were nobody's: malformed, unknown session, forged, duplicates. */
   datagramsDropped: number;
   /** Opened packets whose frames made no sense. */
@@ -109,6 +112,8 @@ export function newStats(): EndpointStats {
     datagramsSent: 0,
     bytesReceived: 0,
     bytesSent: 0,
+    earlyDuplicates: 0,
+    duplicateDatagrams: 0,
     datagramsDropped: 0,
     peerErrors: 0,
     callsStarted: 0,

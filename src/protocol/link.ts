@@ -3,7 +3,8 @@
 
 import type { Acceptance, SessionKeys } from '../session/protection.ts';
 import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
-import { type AckFrame, ackBytesMax, FRAME, writeAck } from '../wire/frame.ts';
+import { type AckFrame, FRAME } from '../wire/frame.ts';
+import { EarlyDuplicates } from './early-duplicates.ts';
 import type { LinkContext } from './link-context.ts';
 import type { Outbox } from './outbox.ts';
 import { PacketBuilder } from './packet-builder.ts';
@@ -64,6 +65,7 @@ export class Link {
   #pingWanted = false;
   #probeAtMs = Number.POSITIVE_INFINITY;
   readonly #proof = new PathProof();
+  readonly #duplicates: EarlyDuplicates;
   #firstSentTo: PathAddress | undefined;
   #mtuProbeInFlight = false;
   /** When more waited than one datagram could carry. */
@@ -90,6 +92,7 @@ export class Link {
     this.role = first === undefined ? 'client' : 'server';
     this.received = new ReceivedPackets(context.config);
     this.sent = new SentPackets(context.config, path.rtt);
+    this.#duplicates = new EarlyDuplicates(context.config.earlyDuplicates, outbox, context.stats);
   }
 
   /** Opens a DATA datagram of this session; `undefined`: forged, or seen before. */
@@ -240,7 +243,13 @@ export class Link {
   timerAtMs(): number {
     // Before an unproven address has sent more, nothing may leave and nothing runs out.
     if (this.#closed || !this.path.maySend(this.#first?.smallestBytes)) return Number.POSITIVE_INFINITY;
-    return Math.min(this.received.ackDueAtMs, this.sent.lossAtMs, this.#probeAtMs, this.#pacedAtMs);
+    return Math.min(
+      this.received.ackDueAtMs,
+      this.sent.lossAtMs,
+      this.#probeAtMs,
+      this.#pacedAtMs,
+      this.#duplicatesAtMs,
+    );
   }
 
   /** Loss and probe timers; an ACK that is due leaves with the next {@link poll}. */
@@ -325,6 +334,7 @@ export class Link {
     if (dataBytes > 0 || (controlWanted && mayAsk) || ackDue) {
       return this.#build(dataBytes, mayAsk && !this.#quiet, nowMs);
     }
+    if (this.#duplicatesAtMs <= nowMs) return this.#build(0, false, nowMs);
     return this.#mtuProbe(nowMs);
   }
 
@@ -377,6 +387,24 @@ export class Link {
     return size;
   }
 
+  /** When duplicates want a datagram of their own. */
+  get #duplicatesAtMs(): number {
+    return this.#hasSpareCapacity ? this.#duplicates.ownAtMs(this.#hasProbeLeft) : Number.POSITIVE_INFINITY;
+  }
+
+  /** A probe timeout allows one packet more: it is for the duplicate of what the first one repeats. */
+  get #hasProbeLeft(): boolean {
+    // P-121
+    return this.probeCount > 0 && this.#probesAllowed > 0;
+  }
+
+  /** Nothing else waits for the path, and less than half of the window is in use. */
+  get #hasSpareCapacity(): boolean {
+    if (this.#quiet || this.#first !== undefined || !this.path.trusted || this.#outbox.hasMessages)
+      return false;
+    return this.sent.bytesInFlight < this.path.congestion.windowBytes / 2;
+  }
+
   #build(dataBytes: number, withControl: boolean, nowMs: number): Transmit | undefined {
     const { slab } = this.#context;
     const first = this.#first;
@@ -391,13 +419,17 @@ export class Link {
       packet.ackEliciting = true;
     }
     // P-15, P-16
-    this.#writeAck(packet, nowMs);
+    this.received.fill(packet, nowMs);
     if (this.#mayElicitAck) this.#proof.fill(packet);
     if (withControl) this.#outbox.fillControl(packet);
     if (dataBytes > 0) {
-      this.#outbox.fillMessages(packet, nowMs);
+      const mayBeLost = this.path.losesLately || this.probeCount > 0;
+      this.#outbox.fillMessages(packet, nowMs, mayBeLost ? this.#duplicates : undefined);
       if (this.#outbox.hasMessages) this.#crowdedAtMs = nowMs;
     }
+    // P-118, P-120
+    if (this.#hasSpareCapacity)
+      this.#duplicates.fill(packet, packet.at === headerBytes, this.#hasProbeLeft, nowMs);
     if (this.#pingWanted && this.#mayElicitAck && !packet.ackEliciting) {
       packet.buffer[packet.at++] = FRAME.ping;
       packet.ackEliciting = true;
@@ -424,6 +456,7 @@ export class Link {
     const sizeBytes = bytes.length;
     this.#context.slab.commit(sizeBytes);
     this.sent.onSent({ sentAtMs: nowMs, sizeBytes, ackEliciting, mtuProbe, items });
+    this.#duplicates.earn();
     this.#firstSentTo ??= to;
     if (sameAddress(to, this.path.address)) this.path.onSentBytes(sizeBytes);
     if (ackEliciting) {
@@ -450,21 +483,6 @@ export class Link {
       sizeBytes: packet.at + packet.buffer.length - packet.limit,
       frames: packet.buffer.subarray(headerBytes, packet.at),
     });
-  }
-
-  #writeAck(packet: PacketBuilder, nowMs: number): void {
-    if (!this.received.ackOwed) return;
-    const { ranges, delayUs } = this.received.ack(nowMs);
-    let count = ranges.length;
-    while (count > 1 && ackBytesMax(count) > packet.room) count = count >>> 1;
-    if (ackBytesMax(count) > packet.room) return;
-    packet.at = writeAck(
-      packet.buffer,
-      packet.at,
-      count === ranges.length ? ranges : ranges.slice(0, count),
-      delayUs,
-    );
-    this.received.onAckSent();
   }
 
   /** While more waits than one datagram carries, be it small calls, a larger one finds out whether the path carries it. */

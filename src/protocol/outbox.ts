@@ -25,6 +25,11 @@ export interface Outgoing {
   writePiece(target: Uint8Array, at: number, room: number, nowMs: number): number;
 }
 
+/** Takes note of messages that leave in one piece. */
+export interface WholeMessages {
+  add(outgoing: Outgoing, nowMs: number): void;
+}
+
 /** A piece of a message in a packet. */
 class Piece implements SentItem {
   readonly #outbox: Outbox;
@@ -51,6 +56,15 @@ class Piece implements SentItem {
     this.#outbox.queue(this.#outgoing);
   }
 }
+
+/** A message in a packet once more, though nothing says that it was lost: its first packet decides whether it goes again. */
+class Duplicate extends Piece {
+  // P-122
+  override onLost(): void {}
+}
+
+/** Room in which every piece of a message has its frame, besides its bytes. */
+const PIECE_OVERHEAD_BYTES_MAX = 32;
 
 /** Control frames and messages for one peer. */
 export class Outbox {
@@ -112,7 +126,7 @@ export class Outbox {
     this.#written = 0;
   }
 
-  fillMessages(packet: PacketBuilder, nowMs: number): void {
+  fillMessages(packet: PacketBuilder, nowMs: number, whole?: WholeMessages): void {
     for (let entry = this.#messages.peek(); entry !== undefined; entry = this.#messages.peek()) {
       const outgoing = entry.value;
       const itemsBefore = packet.items.length;
@@ -125,8 +139,21 @@ export class Outbox {
         packet.ackEliciting = true;
         const to = outgoing.message.lastTakenEnd;
         packet.items.push(new Piece(this, outgoing, from, to));
+        if (from === 0 && to === outgoing.message.bytes.length) whole?.add(outgoing, nowMs);
       }
       this.remove(outgoing);
     }
+  }
+
+  /** Puts a message that has left whole into a packet once more; false for want of room. */
+  repeat(packet: PacketBuilder, outgoing: Outgoing, nowMs: number): boolean {
+    const { message } = outgoing;
+    if (packet.room < message.bytes.length + PIECE_OVERHEAD_BYTES_MAX) return false;
+    message.repeat();
+    message.datagrams++;
+    packet.at = outgoing.writePiece(packet.buffer, packet.at, packet.room, nowMs);
+    packet.ackEliciting = true;
+    packet.items.push(new Duplicate(this, outgoing, 0, message.bytes.length));
+    return true;
   }
 }

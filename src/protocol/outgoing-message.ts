@@ -100,6 +100,12 @@ export class OutgoingMessage {
     for (const gap of this.#acked.gaps(from, to)) this.#lost.push(gap);
   }
 
+  /** All of it is the next piece, as if it had been lost. Only when nothing of it waits to be sent. */
+  repeat(): void {
+    if (this.bytes.length === 0) this.#emptyPending = true;
+    else this.#lost.push([0, this.bytes.length]);
+  }
+
   /** Sends the beginning once more, acknowledged or not; it names the message. */
   repeatStart(): void {
     if (this.#next === 0) return;

@@ -26,6 +26,9 @@ const SMALLEST_PACKET_BYTES = 64;
 const LOSS_RATE_PRIOR = 0.05;
 const LOSS_RATE_GAIN = 1 / 64;
 
+/** Fates of packets that a loss is remembered for: at a loss of 1 % there is none in so many once in 150 times. */
+const LOSS_REMEMBERED_PACKETS = 500;
+
 /** The way to one peer. */
 export class Path {
   address: PathAddress;
@@ -38,6 +41,8 @@ export class Path {
   readonly #config: ProtocolConfig;
   /** Part of our packets that did not arrive, of the last hundred or so. */
   #lossRate = LOSS_RATE_PRIOR;
+  /** Packets that have arrived since one did not. */
+  #arrivedSinceLoss = Number.POSITIVE_INFINITY;
   /** Bytes that may yet be sent to an address that has not answered; Infinity once it has. */
   #sendAllowance = Number.POSITIVE_INFINITY;
 
@@ -71,6 +76,12 @@ export class Path {
 
   onPacketFate(lost: boolean): void {
     this.#lossRate += ((lost ? 1 : 0) - this.#lossRate) * LOSS_RATE_GAIN;
+    this.#arrivedSinceLoss = lost ? 0 : this.#arrivedSinceLoss + 1;
+  }
+
+  /** One of our last packets did not arrive; of a fresh path nothing is assumed. */
+  get losesLately(): boolean {
+    return this.#arrivedSinceLoss < LOSS_REMEMBERED_PACKETS;
   }
 
   /** Part of our recent packets that did not arrive, 0 to 1; of a fresh path, what is assumed. */

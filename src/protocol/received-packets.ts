@@ -2,8 +2,9 @@
 // (RFC 9000, section 13.2).
 
 import { Intervals } from '../base/intervals.ts';
-import type { IdRange } from '../wire/frame.ts';
+import { ackBytesMax, type IdRange, writeAck } from '../wire/frame.ts';
 import type { ProtocolConfig } from './config.ts';
+import type { PacketBuilder } from './packet-builder.ts';
 
 /** Remembers received packet numbers and says when an ACK is due. */
 export class ReceivedPackets {
@@ -42,6 +43,18 @@ export class ReceivedPackets {
 
   get ackOwed(): boolean {
     return this.#unacknowledged > 0;
+  }
+
+  /** Puts an ACK into a packet, if one is owed and there is room. */
+  fill(packet: PacketBuilder, nowMs: number): void {
+    if (!this.ackOwed) return;
+    const { ranges, delayUs } = this.ack(nowMs);
+    let count = ranges.length;
+    while (count > 1 && ackBytesMax(count) > packet.room) count = count >>> 1;
+    if (ackBytesMax(count) > packet.room) return;
+    const newest = count === ranges.length ? ranges : ranges.slice(0, count);
+    packet.at = writeAck(packet.buffer, packet.at, newest, delayUs);
+    this.onAckSent();
   }
 
   /** What an ACK says now; call {@link onAckSent} when it is in a packet. */

@@ -45,6 +45,13 @@ describe('opening an endpoint', () => {
     });
   });
 
+  it.each([-1, Number.NaN])('with %s datagrams for early duplicates says so', async (earlyDuplicates) => {
+    await expect(createEndpoint({ earlyDuplicates })).rejects.toMatchObject({
+      code: 'BAD_ARGUMENT',
+      message: `earlyDuplicates is ${earlyDuplicates}, not a number from 0, or false`,
+    });
+  });
+
   it('on a host without an address says so', async () => {
     await expect(createEndpoint({ host: 'no-such-host.invalid' })).rejects.toMatchObject({
       code: 'HOST_UNKNOWN',

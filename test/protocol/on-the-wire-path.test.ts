@@ -352,7 +352,7 @@ describe('loss', () => {
 
   // P-65, P-66
   test('the probe timeout sends again what was not acknowledged, at doubled distances up to a bound', () => {
-    const wire = new TwoEndpoints().warmUp();
+    const wire = new TwoEndpoints({ client: { earlyDuplicates: false } }).warmUp();
     wire.lose = () => true;
     wire.call('safe');
     wire.run(660);
