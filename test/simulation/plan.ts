@@ -107,6 +107,8 @@ function drawConfig(random: SeededRandom, hasGrid: boolean): Partial<ProtocolCon
     ...rarely({ maxGrantedBytes: 64 * 1024, grantAheadBytes: 32 * 1024, initialGrantBytes: 4096 }),
     ...rarely({ initialGrantBytes: random.pick([1024, 8192]) }),
     ...rarely({ maxAckRanges: random.int(2, 8) }),
+    // A fork: what is drawn besides stays what it is.
+    earlyDuplicates: random.fork('duplicates').pick([0.1, 0.1, 2, false]),
   };
   // The grid cannot do its work with a handful of calls.
   if (hasGrid) return harmless;

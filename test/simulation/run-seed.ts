@@ -352,8 +352,10 @@ class SeedRun {
     for (const node of [...this.#clients, ...this.#servers]) {
       const { transport, host } = node;
       if (node instanceof ClientNode) await this.#callWithoutWaiting(node);
-      const { peerErrors } = transport!.stats;
-      this.findings.saw('stale id refused', transport!.stats.requestsRefusedStale);
+      const { peerErrors, requestsRefusedStale, earlyDuplicates, duplicateDatagrams } = transport!.stats;
+      this.findings.saw('stale id refused', requestsRefusedStale);
+      this.findings.saw('small message sent twice', earlyDuplicates);
+      this.findings.saw('datagram for duplicates alone', duplicateDatagrams);
       if (peerErrors > 0)
         this.findings.violated('no-peer-errors', `${host} counts ${peerErrors} errors of its peers`);
       await this.#clock.runUntil(transport!.close());

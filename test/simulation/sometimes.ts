@@ -44,6 +44,8 @@ export const SOMETIMES = {
   'black hole detected': 'path',
   'larger datagrams found to pass': 'path',
   'persistent congestion': 'path',
+  'small message sent twice': 'both: its path loses',
+  'datagram for duplicates alone': 'both',
   'file stored': 'grid',
   'file read back': 'grid',
   'file read while a server was away': 'grid',
