@@ -1,11 +1,11 @@
 // One established session: packet numbers, acknowledgements, loss detection, probe timeouts, the decision when
 // a datagram may leave (RFC 9002). What is in the datagrams comes from an Outbox; calls are not known here.
 
-import type { Acceptance, SessionKeys } from '../session/protection.ts';
+import type { SessionKeys } from '../session/protection.ts';
 import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
 import { type AckFrame, FRAME } from '../wire/frame.ts';
 import { EarlyDuplicates } from './early-duplicates.ts';
-import type { LinkContext } from './link-context.ts';
+import type { FirstPacket, LinkContext } from './link-context.ts';
 import type { Outbox } from './outbox.ts';
 import { PacketBuilder } from './packet-builder.ts';
 import { type Path, type PathAddress, sameAddress } from './path.ts';
@@ -22,15 +22,6 @@ const UNWINDOWED_PACKETS = 64;
 
 /** Doublings of the probe timeout at most. */
 const MAX_BACKOFF_DOUBLINGS = 10;
-
-/** A responder's first packet carries the handshake's answer, and waits until `smallestBytes` may be sent. */
-export interface FirstPacket {
-  /** Where the handshake came from, and its answer goes, wherever the path leads now. */
-  readonly to: PathAddress;
-  readonly acceptance: Acceptance;
-  writeHello(target: Uint8Array, at: number): number;
-  readonly smallestBytes: number;
-}
 
 /** A datagram to send. */
 export interface Transmit {
