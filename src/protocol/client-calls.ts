@@ -289,6 +289,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     if (this.#calls.size === 0) this.#context.selfDoubt.settled(this);
     this.#answering.delete(call);
     this.#waiting.delete(call);
+    this.#heldBack.delete(call);
     this.#outbox.remove(call);
     call.message.release(this.#context.messages);
     call.answer?.release();

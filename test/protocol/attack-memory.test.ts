@@ -1,5 +1,7 @@
 // Claims on memory that cost whoever makes them nothing: a few bytes of a message that says it is long.
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { PathAddress } from '../../src/protocol/path.ts';
 import { ServerCall } from '../../src/protocol/server-call.ts';
@@ -141,6 +143,30 @@ describe('a first datagram repeated for ever', () => {
     expect(call.parkedOn).toEqual([997, 998, 999, 1000]);
   });
 });
+
+describe('a server that has vanished', () => {
+  test('leaves nothing of the calls whose last byte waited for it', () => {
+    const wire = new TwoEndpoints().warmUp();
+    wire.run(11_000);
+    wire.lose = () => true;
+    const before = bytesInUse();
+    const calls = [1, 2, 3, 4].map(() => wire.call('careful', { body: new Uint8Array(15 * MIB) }));
+    wire.run(10_000);
+    expect(calls.map((callId) => wire.failures.get(callId)?.code)).toEqual(Array(4).fill('PEER_SILENT'));
+    // Besides what is kept for the next message there is nothing of that size.
+    expect(bytesInUse() - before).toBeLessThan(25 * MIB);
+  });
+});
+
+/** Of array buffers that somebody still refers to. */
+function bytesInUse(): number {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  // The second one waits for what the first one has left to do.
+  collect();
+  collect();
+  return process.memoryUsage().arrayBuffers;
+}
 
 describe('attack: hoarding of memory: servers that announce long answers', () => {
   test('and do not go on, leave room for one who does', () => {
