@@ -192,7 +192,10 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
   }
 
   onSessionWorn(link: Link): void {
+    const wasInUse = link === this.#current;
     this.onSessionForgotten(link);
+    // Who is there confirms its next session; nobody is asked for a sign of life because keys have become old.
+    if (wasInUse) for (const candidate of this.#candidates) candidate.quiet();
   }
 
   #dropLink(link: Link): void {
@@ -275,8 +278,9 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     this.#timerEntry = undefined;
     const link = this.session;
     link?.onTimer(nowMs);
-    // P-97
-    if (link !== undefined && link.probeCount >= PROBES_UNTIL_GONE) link.quiet();
+    // P-97: in sessions that might take the place of this one, too.
+    if (link !== undefined && link.probeCount >= PROBES_UNTIL_GONE)
+      for (const each of [link, ...this.#candidates]) each.quiet();
     this.#context.touch(this);
   }
 
