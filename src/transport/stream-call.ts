@@ -2,6 +2,7 @@
 // together, whatever ends it. Each part is a call of its own, which the transport carries as any other.
 
 import type { Timer } from '../base/clock.ts';
+import type { Executed } from '../base/error-code.ts';
 import { RpcError } from './error.ts';
 import { badArgument, explainFailure } from './failure.ts';
 import { FIRST_PIECES, type ReadAhead, type ReadAheadBudget } from './read-ahead.ts';
@@ -151,7 +152,7 @@ export class StreamCall implements AnswerStream {
         continue;
       }
       this.#arrived.delete(this.#readSeq++);
-      if ('error' in arrived) throw this.#fail(arrived.error);
+      if ('error' in arrived) throw this.#failPart(arrived.error);
       this.#readAhead?.onRead();
       this.#ask();
       return arrived.piece;
@@ -244,7 +245,7 @@ export class StreamCall implements AnswerStream {
         else if (typeof limit === 'number') this.#giveLimit = Math.max(this.#giveLimit, limit);
         this.#wake();
       },
-      (error) => void this.#fail(error),
+      (error) => void this.#failPart(error),
     );
   }
 
@@ -312,14 +313,24 @@ export class StreamCall implements AnswerStream {
     this.#end({ error: this.#options.signal!.reason });
   };
 
-  /** Ends it for a failed part; returns what the caller is told. */
+  /** Ends it for its failed `open`, or a part that says as much; returns what the caller is told. */
   #fail(error: unknown): unknown {
     this.#end({ error: error instanceof RpcError ? this.#explained(error) : error });
     return this.#ended?.error ?? error;
   }
 
+  /** Ends it for a piece. Whether the handler has run only `open` can tell, unless that piece is what the handler threw. */
+  #failPart(error: unknown): unknown {
+    if (!(error instanceof RpcError)) return this.#fail(error);
+    // P-118
+    const isOfHandler = error.code === 'HANDLER_FAILED' || error.code === 'UNKNOWN_METHOD';
+    this.#end({ error: this.#explained(error, isOfHandler ? error.executed : 'unknown') });
+    return this.#ended?.error ?? error;
+  }
+
   /** Of the call that the caller made, not of the part that failed. */
-  #explained({ code, executed, detail, report, cause }: RpcError): RpcError {
+  #explained(error: RpcError, executed: Executed = error.executed): RpcError {
+    const { code, detail, report, cause } = error;
     if (code === 'BAD_ARGUMENT') return badArgument(cause, this.#peer.address, this.#method);
     return this.#failure(code, executed, { detail, report, cause });
   }
