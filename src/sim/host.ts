@@ -176,6 +176,7 @@ export interface SocketNetwork {
   ceilingBytes(from: SocketAddress, to: SocketAddress): number;
   send(bytes: Uint8Array, from: SimSocket, to: SocketAddress): void;
   askMachine(from: SocketAddress, at: SocketAddress, onAlive: () => void): void;
+  askWhetherOpen(from: SocketAddress, to: SocketAddress, onRefused: () => void): void;
 }
 
 /** A bound socket on a simulated host. */
@@ -220,6 +221,12 @@ export class SimSocket implements DatagramSocket {
       this.#network.send(copy, this, to);
       this.onTaken();
     });
+  }
+
+  askWhetherOpen(to: SocketAddress): void {
+    this.#network.askWhetherOpen(this.local, to, () =>
+      this.host.run(() => this.onSendError(to, 'ECONNREFUSED', 0)),
+    );
   }
 
   askMachine(at: SocketAddress, onAlive: () => void): void {

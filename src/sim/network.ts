@@ -18,6 +18,8 @@ export interface SimNetworkOptions {
   readonly link?: Partial<LinkSettings> | undefined;
   /** How much a socket holds for a frozen process. Default 4 MiB, what the transport asks of a real one. */
   readonly receiveBufferBytes?: number | undefined;
+  /** Machines say of a port that nobody listens at it, to who asks; by default a firewall keeps silent for them. */
+  readonly portsRefuse?: boolean | undefined;
   /** Called with everything that happens to a datagram. */
   readonly trace?: ((event: NetworkEvent) => void) | undefined;
 }
@@ -27,6 +29,7 @@ export class SimNetwork {
   readonly #clock: VirtualClock;
   readonly #random: SeededRandom;
   readonly #receiveBufferBytes: number;
+  readonly #portsRefuse: boolean;
   readonly #trace: NetworkTrace;
   readonly #hosts = new Map<string, SimHost>();
   /** By sender, then by receiver. */
@@ -39,12 +42,14 @@ export class SimNetwork {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#receiveBufferBytes = options.receiveBufferBytes ?? 4 * 1024 * 1024;
+    this.#portsRefuse = options.portsRefuse ?? false;
     this.#trace = new NetworkTrace(options.trace);
     this.#defaults = { ...QUIET_LINK, ...options.link };
     this.#sockets = {
       ceilingBytes: (from, to) => Math.max(1200, this.#link(from.host, to.host).settings.interfaceBytes),
       send: (bytes, from, to) => this.#send(bytes, from, to),
       askMachine: (from, at, onAlive) => this.#askMachine(from.host, at.host, onAlive),
+      askWhetherOpen: (from, to, onRefused) => this.#askWhetherOpen(from.host, to, onRefused),
     };
   }
 
@@ -307,6 +312,13 @@ export class SimNetwork {
       socket.bufferedBytes -= bytes.length;
       this.#note(socket.closed ? 'unbound' : 'delivered', datagram);
       socket.onDatagram(bytes, from);
+    });
+  }
+
+  #askWhetherOpen(from: string, to: SocketAddress, onRefused: () => void): void {
+    if (!this.#portsRefuse) return;
+    this.#askMachine(from, to.host, () => {
+      if (!this.#host(to.host).sockets.has(to.port)) onRefused();
     });
   }
 

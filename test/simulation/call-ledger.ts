@@ -246,6 +246,7 @@ export class CallLedger {
         }
         break;
       case 'PEER_SILENT':
+      case 'PEER_UNREACHABLE':
       case 'OUTCOME_UNKNOWN':
       case 'OVERLOADED':
       case 'NETWORK_UNREACHABLE':
@@ -315,9 +316,10 @@ export function pattern(token: number, sizeBytes: number): Uint8Array {
   return bytes;
 }
 
-export function isPattern(token: number, bytes: Uint8Array, sizeBytes: number): boolean {
+/** Whether they are so many bytes of it, from its beginning or another place. */
+export function isPattern(token: number, bytes: Uint8Array, sizeBytes: number, at = 0): boolean {
   if (bytes.length !== sizeBytes) return false;
-  for (let i = 0; i < sizeBytes; i++) if (bytes[i] !== patternByte(token, i)) return false;
+  for (let i = 0; i < sizeBytes; i++) if (bytes[i] !== patternByte(token, at + i)) return false;
   return true;
 }
 

@@ -66,7 +66,7 @@ function drawDeadline(random: SeededRandom, mustBe: boolean, patienceMs: number)
   return random.chance(0.3) ? 'adaptive' : Number.POSITIVE_INFINITY;
 }
 
-/** Makes the calls of one client process: those whose time has not come yet. */
+/** Makes the calls of one client process: those whose time has not come yet. `isOver`: the time for all of them has passed. */
 export function makeCalls(
   node: ClientNode,
   servers: readonly ServerNode[],
@@ -74,6 +74,7 @@ export function makeCalls(
   clock: Clock,
   ledger: CallLedger,
   findings: Findings,
+  isOver: () => boolean,
 ): void {
   const groups = new Map<number, { readonly controller: AbortController; readonly records: CallRecord[] }>();
   for (const spec of specs) {
@@ -83,7 +84,7 @@ export function makeCalls(
 
   function call(spec: CallSpec): void {
     const { transport } = node;
-    if (transport === undefined || ledger.records.has(spec.token)) return;
+    if (transport === undefined || ledger.records.has(spec.token) || isOver()) return;
     const inGroup = spec.group === undefined ? undefined : groups.get(spec.group);
     const controller = inGroup?.controller ?? new AbortController();
     const { signal } = controller;

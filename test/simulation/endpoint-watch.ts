@@ -36,6 +36,8 @@ export interface WatchedWorld {
   readonly forgetsClients: boolean;
   /** What a round trip may seem to take by now. */
   rttMsMax(): number;
+  /** On the clock of this process's machine. */
+  nowMs(): number;
 }
 
 /** Watches one process's endpoint, from its start to its end. */
@@ -239,6 +241,7 @@ export class EndpointWatch implements EndpointObserver {
         break;
       case 'peer-silent': {
         this.#findings.saw('peer silent');
+        if (event.why === 'frozen') this.#findings.saw('peer found frozen');
         const address = formatAddress(event.address);
         this.#silentPeers.add(address);
         const left = this.#outstanding.get(address)?.size ?? 0;
@@ -271,7 +274,7 @@ export class EndpointWatch implements EndpointObserver {
 
   #onRequest({ ref, deadlineAtMs }: Extract<EndpointEvent, { type: 'request' }>): void {
     const { clientEpoch, callId } = ref;
-    const { nowMs } = this.#findings;
+    const nowMs = this.#world.nowMs();
     if (deadlineAtMs <= nowMs) {
       this.#findings.violated(
         'expired',

@@ -77,8 +77,10 @@ function begin(kind: FaultKind, world: FaultWorld, random: SeededRandom, later: 
     case 'bursts':
     case 'duplication':
     case 'reordering':
+    case 'corruption':
     case 'spikes':
-      // The links do it by themselves.
+    case 'refusals':
+      // The network does it by itself.
       return;
     case 'replays':
       recorder?.replaySome(network, random);
@@ -156,9 +158,15 @@ function begin(kind: FaultKind, world: FaultWorld, random: SeededRandom, later: 
         node.resume(),
       );
       return;
+    case 'sleeps':
+      if (node.paused) return;
+      findings.saw('machine slept');
+      node.sleep();
+      later(random.pick([2000, 10_000, 60_000]), () => node.resume());
+      return;
     case 'wall-clock-jumps':
       findings.saw('wall clock jumped');
-      server.wallClockAheadMs += random.pick([-86_400_000, -1000, 1000, 86_400_000]);
+      network.setWallClock(node.host, random.pick([-86_400_000, -61_000, -1000, 1000, 61_000, 86_400_000]));
       return;
     case 'disk-full':
       server.disk.capacityBytes = server.disk.usedBytes + random.pick([0, 1000, 5000]);

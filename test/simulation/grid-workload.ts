@@ -64,6 +64,8 @@ export interface GridWorld {
   readonly findings: Findings;
   /** Some server may send wrong bytes. */
   readonly mayLie: boolean;
+  /** The time for new files is over. */
+  isOver(): boolean;
 }
 
 interface StoredFile {
@@ -106,7 +108,7 @@ export class GridWorkload {
     for (const spec of this.#specs) {
       if (spec.client !== node.index || spec.atMs < clock.now()) continue;
       clock.setTimer(spec.atMs - clock.now(), () => {
-        if (this.#begun.has(spec.number)) return;
+        if (this.#begun.has(spec.number) || this.#world.isOver()) return;
         this.#begun.add(spec.number);
         void this.#during(node, () => this.#store(spec, remotes, clock, node));
       });

@@ -5,7 +5,6 @@
 import type { DatagramTransport } from '../../src/datagram/datagram-transport.ts';
 import type { ProtocolConfig } from '../../src/protocol/config.ts';
 import type { EndpointObserver } from '../../src/protocol/observer.ts';
-import type { VirtualClock } from '../../src/sim/clock.ts';
 import { MemoryFiles } from '../../src/sim/memory-files.ts';
 import type { SimNetwork } from '../../src/sim/network.ts';
 import type { SeededRandom } from '../../src/sim/random.ts';
@@ -19,7 +18,6 @@ import { WatchedServer } from './watched-server.ts';
 
 /** What all machines of a world share. */
 export interface NodeWorld {
-  readonly clock: VirtualClock;
   readonly network: SimNetwork;
   readonly findings: Findings;
   readonly config: Partial<ProtocolConfig>;
@@ -34,7 +32,7 @@ abstract class SimNode {
   /** Processes started so far. */
   incarnation = 0;
   transport: DatagramTransport | undefined;
-  /** How often the process was paused or stalled. */
+  /** How often the process was paused or stalled, or its machine slept. */
   pauses = 0;
   paused = false;
   protected readonly world: NodeWorld;
@@ -52,10 +50,20 @@ abstract class SimNode {
   }
 
   pause(): void {
-    this.pauses++;
-    this.world.findings.tell?.(`${this.host} is paused`);
-    this.paused = true;
+    this.#standStill('is paused');
     this.world.network.pause(this.host);
+  }
+
+  /** Its monotonic clock stops as well. */
+  sleep(): void {
+    this.#standStill('sleeps');
+    this.world.network.sleep(this.host);
+  }
+
+  #standStill(how: string): void {
+    this.pauses++;
+    this.world.findings.tell?.(`${this.host} ${how}`);
+    this.paused = true;
   }
 
   resume(): void {
@@ -87,8 +95,6 @@ export class ServerNode extends SimNode {
   readonly disk: MemoryFiles;
   readonly shares: ShareLedger;
   readonly diskLatencyMsMax: number;
-  /** What the wall clock is ahead of virtual time. */
-  wallClockAheadMs = 0;
   /** Its storage server answers reads with wrong bytes. */
   lies = false;
   storage: DiskStorageServer | undefined;
@@ -109,7 +115,7 @@ export class ServerNode extends SimNode {
 
   /** Starts a process; it answers when its disk has been looked through. */
   start(): void {
-    const { clock, network, findings } = this.world;
+    const { network, findings } = this.world;
     const processClock = network.clockOf(this.host);
     const files = new ProcessFiles({
       disk: this.disk,
@@ -127,7 +133,7 @@ export class ServerNode extends SimNode {
       folder: FOLDER,
       files,
       clock: processClock,
-      unixSeconds: () => (WALL_CLOCK_START_MS + clock.now() + this.wallClockAheadMs) / 1000,
+      unixSeconds: () => network.unixMsOf(this.host) / 1000,
       name: this.host,
     }).then(
       (storage) => this.#serve(storage, files, hadUnfinished),
@@ -204,4 +210,3 @@ export class ClientNode extends SimNode {
 
 const PORT = 4820;
 const FOLDER = '/node/storage';
-const WALL_CLOCK_START_MS = 1_700_000_000_000;

@@ -11,6 +11,7 @@ export const FAULTS = [
   'bursts',
   'duplication',
   'reordering',
+  'corruption',
   'replays',
   'spikes',
   'slow-uplink',
@@ -18,6 +19,7 @@ export const FAULTS = [
   'one-way-partitions',
   'black-holes',
   'no-route',
+  'refusals',
   'mtu-shrinks',
   'nat-rebinding',
   'server-crashes',
@@ -26,6 +28,7 @@ export const FAULTS = [
   'power-cuts',
   'pauses',
   'stalls',
+  'sleeps',
   'wall-clock-jumps',
   'disk-full',
   'disk-errors',
@@ -46,6 +49,7 @@ export interface SimPlan {
   /** How long faults last; then the network heals. */
   readonly safetyMs: number;
   readonly callsPerClient: number;
+  readonly streamsPerClient: number;
   readonly files: number;
 }
 
@@ -54,12 +58,20 @@ export const WORKLOADS = ['calls', 'grid', 'both'] as const;
 /** Which work a run has. */
 export type Workload = (typeof WORKLOADS)[number];
 
-/** Draws a plan; `workload` is drawn, too, unless given. */
-export function drawPlan(seed: number, workload?: Workload): SimPlan {
+/** What is given instead of drawn. */
+export interface GivenPlan {
+  readonly workload?: Workload | undefined;
+  /** Kinds of fault that there are in any case, besides those that are drawn. */
+  readonly faults?: readonly FaultKind[] | undefined;
+  readonly config?: Partial<ProtocolConfig> | undefined;
+}
+
+/** Draws a plan. */
+export function drawPlan(seed: number, given: GivenPlan = {}): SimPlan {
   const random = new SeededRandom(`plan ${seed}`);
-  const work = workload ?? random.pick(['calls', 'calls', 'calls', 'grid', 'both'] as const);
+  const work = given.workload ?? random.pick(['calls', 'calls', 'calls', 'grid', 'both'] as const);
   const ratio = random.pick([0, 0.15, 0.3, 0.5]);
-  const faults = FAULTS.filter(() => random.chance(ratio));
+  const faults = FAULTS.filter((kind) => random.chance(ratio) || given.faults?.includes(kind));
   const hasGrid = work !== 'calls';
   return {
     seed,
@@ -67,9 +79,10 @@ export function drawPlan(seed: number, workload?: Workload): SimPlan {
     clients: random.int(1, 2),
     faults,
     link: drawLink(random, new Set(faults)),
-    config: drawConfig(random, hasGrid),
+    config: { ...drawConfig(random, hasGrid), ...given.config },
     safetyMs: random.pick([1000, 3000, 8000, 20_000]),
     callsPerClient: work === 'grid' ? 0 : random.pick([10, 30, 60]),
+    streamsPerClient: work === 'grid' ? 0 : random.pick([0, 0, 1, 3]),
     files: hasGrid ? random.int(1, 3) : 0,
   };
 }
@@ -93,6 +106,7 @@ function drawLink(random: SeededRandom, faults: ReadonlySet<FaultKind>): Partial
       reorderProbability: random.pick([0.05, 0.3]),
       reorderMs: random.pick([1, 3 * latencyMs + 5]),
     }),
+    ...(faults.has('corruption') && { corruptProbability: random.pick([0.01, 0.1]) }),
     ...(faults.has('spikes') && {
       spikeProbability: random.between(0.001, 0.01),
       spikeMs: random.pick([50, 500]),

@@ -1,7 +1,7 @@
 // What a planted bug is: a mistake that somebody could make, as an edit of the sources that only exists in the worker
 // processes that look for it, and what must find it how soon. The bugs are in planted-bugs/.
 
-import type { Workload } from './plan.ts';
+import type { GivenPlan } from './plan.ts';
 
 /** A piece of source text that is replaced by another; it must be there exactly once. */
 export interface Edit {
@@ -11,7 +11,8 @@ export interface Edit {
   readonly replace: string;
 }
 
-export interface PlantedBug {
+/** What its seeds are given (work, faults, numbers made small) is what it takes to show it. */
+export interface PlantedBug extends GivenPlan {
   /** Short, in kebab-case. */
   readonly name: string;
   /** What somebody did wrong, in one line. */
@@ -21,6 +22,4 @@ export interface PlantedBug {
   readonly foundBy: string;
   /** Within so many seeds, counted from 1. */
   readonly withinSeeds: number;
-  /** What the seeds are drawn for; without it, anything. */
-  readonly workload?: Workload | undefined;
 }

@@ -1,12 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { Edit } from './planted-bug.ts';
+import type { Edit, PlantedBug } from './planted-bug.ts';
 import { PLANTED_BUGS } from './planted-bugs/all.ts';
 import { FINISHES, runSeeds } from './pool.ts';
 import type { SeedReport } from './run-seed.ts';
 
 function sourceOf({ file }: Edit): string {
   return readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
+}
+
+/** What its seeds always have, as the document says it. */
+function givenTo({ workload, faults = [], config = {} }: PlantedBug): string {
+  const numbers = Object.entries(config).map(([name, value]) => `${name} ${value}`);
+  return [workload, ...faults, ...numbers].join(', ');
 }
 
 describe('planted bugs', () => {
@@ -19,8 +25,8 @@ describe('planted bugs', () => {
     const text = readFileSync(new URL('../../spec/simulation.md', import.meta.url), 'utf8');
     const rows = text.split('\n').filter((line) => /^\| `[a-z-]+` \| .* \| `[a-z-]+` \| \d+/.test(line));
     const expected = PLANTED_BUGS.map(
-      ({ name, story, foundBy, withinSeeds, workload }) =>
-        `| \`${name}\` | ${story} | \`${foundBy}\` | ${withinSeeds}${workload ? ` (${workload})` : ''} |`,
+      (bug) =>
+        `| \`${bug.name}\` | ${bug.story} | \`${bug.foundBy}\` | ${bug.withinSeeds} (${givenTo(bug)}) |`,
     );
     expect(rows).toEqual(expected);
   });

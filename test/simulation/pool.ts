@@ -3,7 +3,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Workload } from './plan.ts';
+import type { GivenPlan } from './plan.ts';
 import type { Edit } from './planted-bug.ts';
 import type { SeedReport } from './run-seed.ts';
 import type { SeedRange } from './worker.ts';
@@ -12,7 +12,8 @@ export interface PoolOptions {
   readonly workers: number;
   readonly from: number;
   readonly to: number;
-  readonly workload?: Workload | undefined;
+  /** Instead of drawn. */
+  readonly given?: GivenPlan | undefined;
   readonly twice?: boolean | undefined;
   /** Made to the sources that the workers load. */
   readonly edits?: readonly Edit[] | undefined;
@@ -24,14 +25,14 @@ export interface PoolOptions {
 
 /** Resolves when all seeds were run, or `onReport` had enough. Leaves no process behind. */
 export async function runSeeds(options: PoolOptions): Promise<void> {
-  const { from, to, workers, workload, twice = false } = options;
+  const { from, to, workers, given = {}, twice = false } = options;
   let next = from;
   let isEnough = false;
   const takeRange = (): SeedRange | undefined => {
     if (next > to || isEnough) return undefined;
     const first = next;
     next = Math.min(to + 1, next + SEEDS_AT_ONCE);
-    return { from: first, to: next - 1, workload, twice };
+    return { from: first, to: next - 1, given, twice };
   };
   const onReport = (report: SeedReport) => {
     if (!isEnough) isEnough = options.onReport(report);

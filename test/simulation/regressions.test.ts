@@ -256,3 +256,42 @@ describe('seeds 2511, 2559, 2861, 4526 and 4887', () => {
     await clock.runUntil(Promise.all([client.close(), server.close()]));
   });
 });
+
+describe('seed 604', () => {
+  test('P-118: a stream whose next piece cannot be asked for may have run all the same', async () => {
+    const { clock, network, server } = setUp();
+    server.handle('count', async function* () {
+      for (let i = 0; i < 10; i++) yield Uint8Array.of(i);
+    });
+    server.handle('hang', () => new Promise(() => {}));
+    const random = new SeededRandom('a client with little room');
+    const client = openSimTransport({ network, host: '10.0.0.3', random, config: { maxClientCalls: 8 } });
+    const peer = client.peer(server.address);
+    const stream = peer.stream('count', null);
+    await clock.runUntil(stream.next());
+    for (let i = 0; i < 8; i++) peer.call('hang', null).catch(() => {});
+    const rest = (async () => {
+      for await (const _ of stream);
+    })();
+    await expect(clock.runUntil(rest)).rejects.toMatchObject({ code: 'OVERLOADED', executed: 'unknown' });
+    await clock.runUntil(Promise.all([client.close(), server.close()]));
+  });
+});
+
+describe('seeds 17 and 51', () => {
+  test('P-97, P-108: a server says nothing to a client that is gone when their session has become old', async () => {
+    const { clock, network, client, server, peer } = setUp();
+    await clock.runUntil(peer.call('echo', 1));
+    // Its handshakes beside the session arrive, and the answers do not.
+    network.cut(SERVER, CLIENT);
+    peer.call('echo', 2).catch(() => {});
+    await clock.run({ forMs: 800 });
+    expect(server.gauges.sessions).toBeGreaterThan(1);
+    network.crash(CLIENT);
+    await clock.run({ forMs: 60_000 });
+    const { sent } = network.counters;
+    await clock.run({ forMs: 600_000 });
+    expect(network.counters.sent).toBe(sent);
+    await clock.runUntil(Promise.all([client.close(), server.close()]));
+  });
+});

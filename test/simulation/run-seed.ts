@@ -20,6 +20,7 @@ import type { SimPlan } from './plan.ts';
 import { Recorder } from './recorder.ts';
 import type { Sometimes } from './sometimes.ts';
 import { StoryObserver } from './story.ts';
+import { StreamsWorkload } from './streams-workload.ts';
 import { Findings, type Tell, type Violation } from './violations.ts';
 
 /** What came of a seed. */
@@ -62,10 +63,12 @@ class SeedRun {
   readonly #recorder: Recorder | undefined;
   readonly #running = new RunningHandlers();
   readonly #grid: GridWorkload;
+  readonly #streams: StreamsWorkload;
   readonly #servers: ServerNode[];
   readonly #clients: ClientNode[];
   readonly #calls;
   #ticks = 0;
+  #healedAtMs = Number.POSITIVE_INFINITY;
 
   constructor(plan: SimPlan, tell: Tell | undefined) {
     this.#plan = plan;
@@ -79,6 +82,7 @@ class SeedRun {
       clock: this.#clock,
       random: random.fork('network'),
       link: plan.link,
+      portsRefuse: plan.faults.includes('refusals'),
       trace: (event) => {
         this.#amplification.onNetwork(event);
         this.#recorder?.onNetwork(event);
@@ -87,7 +91,6 @@ class SeedRun {
     });
     const forgetsClients = this.#forgetsClients;
     const world: NodeWorld = {
-      clock: this.#clock,
       network: this.#network,
       findings: this.findings,
       config: plan.config,
@@ -97,6 +100,7 @@ class SeedRun {
           amplification: this.#amplification,
           forgetsClients,
           rttMsMax: () => this.#rttMsMax,
+          nowMs: () => this.#network.clockOf(host).now(),
         });
         const { tell } = this.findings;
         return tell === undefined ? watch : new StoryObserver(host, watch, tell);
@@ -119,6 +123,13 @@ class SeedRun {
       random: random.fork('grid'),
       findings: this.findings,
       mayLie: plan.faults.includes('lying-servers'),
+      isOver: this.#isOver,
+    });
+    this.#streams = new StreamsWorkload(plan, random.fork('streams'), {
+      servers: this.#servers,
+      findings: this.findings,
+      forgetsClients,
+      isOver: this.#isOver,
     });
   }
 
@@ -127,6 +138,7 @@ class SeedRun {
     const heal = armFaults({ ...this.#world, plan: this.#plan }, this.#random.fork('faults'));
     await this.#clock.run({ until: this.#tick, forMs: this.#plan.safetyMs });
     heal();
+    this.#healedAtMs = this.#clock.now();
     this.#recorder?.replayAll(this.#network);
     await this.#settle();
     await this.#letCancelsArrive();
@@ -134,6 +146,7 @@ class SeedRun {
     await this.#beQuiet();
     await this.#checkStorage();
     this.#ledger.check();
+    this.#streams.check();
     await this.#end();
   }
 
@@ -152,6 +165,9 @@ class SeedRun {
       calls: this.#ledger.records.size,
     };
   }
+
+  /** Who slept, or stood still, when the network healed begins nothing late: its time is over. */
+  readonly #isOver = (): boolean => this.#clock.now() > this.#healedAtMs + 1;
 
   /** The servers have no room for all clients. */
   get #forgetsClients(): boolean {
@@ -184,6 +200,7 @@ class SeedRun {
         this.#amplification.restarted(node.host);
         const clock = this.#network.clockOf(node.host);
         serveCalls(node, clock, this.#ledger, this.#running, this.findings);
+        this.#streams.serve(node, clock);
         node.transport!.handle('ping', () => 'pong', { early: 'safe' });
       };
       node.start();
@@ -192,13 +209,15 @@ class SeedRun {
     for (const node of this.#clients) {
       node.onStart = () => {
         const clock = this.#network.clockOf(node.host);
-        makeCalls(node, this.#servers, this.#calls, clock, this.#ledger, this.findings);
+        makeCalls(node, this.#servers, this.#calls, clock, this.#ledger, this.findings, this.#isOver);
         this.#grid.start(node, clock);
+        this.#streams.start(node, clock);
       };
       node.onClose = () => this.#ledger.clientEnded(node.index);
       node.onCrash = () => {
         this.#ledger.clientCrashed(node.index);
         this.#grid.clientCrashed(node);
+        this.#streams.clientCrashed(node);
       };
       node.start();
     }
@@ -208,7 +227,7 @@ class SeedRun {
   async #settle(): Promise<void> {
     // Whoever was paused now does what came due meanwhile.
     await this.#clock.run({ until: this.#tick, forMs: 1 });
-    const isDone = () => this.#ledger.open === 0 && this.#grid.open === 0;
+    const isDone = () => this.#ledger.open === 0 && this.#grid.open === 0 && this.#streams.open === 0;
     await this.#clock.run({
       until: () => {
         this.#tick();
@@ -358,6 +377,7 @@ class SeedRun {
       this.findings.saw('datagram for duplicates alone', duplicateDatagrams);
       if (peerErrors > 0)
         this.findings.violated('no-peer-errors', `${host} counts ${peerErrors} errors of its peers`);
+      if (this.#network.clockOf(host).wokeAtMs() > 0) this.findings.saw('sleep noticed on the wall clock');
       await this.#clock.runUntil(transport!.close());
       await this.#clock.run({ forMs: 1 });
       const timers = this.#network.armedTimersOf(host);
@@ -391,7 +411,7 @@ class SeedRun {
 
   #checkBounds(host: string, gauges: EndpointGauges): void {
     const config = { ...DEFAULT_CONFIG, ...this.#plan.config };
-    const messages = this.#ledger.open + this.#servers.length;
+    const messages = this.#ledger.open + this.#servers.length + STREAM_PARTS_MAX * this.#streams.open;
     const bounds: Partial<Record<keyof EndpointGauges, number>> = {
       outstandingCalls: config.maxClientCalls,
       outstandingBytes: config.maxQueuedBytes,
@@ -415,6 +435,7 @@ const NETWORK_SOMETIMES: Partial<Record<NetworkEventKind, Sometimes>> = {
   duplicated: 'datagram duplicated',
   replayed: 'datagram replayed',
   reordered: 'datagram reordered',
+  corrupted: 'datagram corrupted',
   'too-large': 'datagram too large for a shrunken path',
   partitioned: 'datagram in a partition',
   blackholed: 'datagram in a black hole',
@@ -438,6 +459,8 @@ const REACH_MS = 35_000;
 /** Half an hour, and a little. */
 const IDLE_UPLOAD_MS = 1_900_000;
 const TICKS_PER_CHECK = 16;
+/** Two pieces of each stream are read ahead in any case, and up to 2 MiB of 60 KiB each. */
+const STREAM_PARTS_MAX = 36;
 
 function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { drawPlan, WORKLOADS, type Workload } from './plan.ts';
+import { type GivenPlan, WORKLOADS, type Workload } from './plan.ts';
 import type { PlantedBug } from './planted-bug.ts';
 import { PLANTED_BUGS } from './planted-bugs/all.ts';
 import { runSeeds, startProcess } from './pool.ts';
@@ -80,7 +80,7 @@ async function run(): Promise<number> {
     from,
     to: from + count - 1,
     workers,
-    workload,
+    given: { workload },
     twice,
     onReport: (report) => {
       tally.add(report);
@@ -139,7 +139,7 @@ async function searchFor(bug: PlantedBug): Promise<BugOutcome> {
     from: 1,
     to: bug.withinSeeds,
     workers: 1,
-    workload: bug.workload,
+    given: givenTo(bug),
     edits: bug.edits,
     onReport: ({ seed, violations }) => {
       if (violations.some(({ invariant }) => invariant === bug.foundBy)) foundAt = seed;
@@ -151,16 +151,19 @@ async function searchFor(bug: PlantedBug): Promise<BugOutcome> {
   return { bug, foundAt, sawInstead };
 }
 
+/** What the seeds of a planted bug have in any case. */
+function givenTo({ workload, faults, config }: PlantedBug): GivenPlan {
+  return { workload, faults, config };
+}
+
 /** One seed, told as it happens, in a process of its own, so that a bug can be planted into it. */
 function replay(seed: number): Promise<number> {
   const bug = PLANTED_BUGS.find(({ name }) => name === options.bug);
-  const workload = options.workload ?? bug?.workload;
+  const given = bug === undefined ? { workload: options.workload } : givenTo(bug);
   console.log(
     `seed ${seed}; commit ${commit()}, Node ${process.version}${bug ? `, planted: ${bug.story}` : ''}`,
   );
-  console.log(JSON.stringify(drawPlan(seed, workload)));
-  const args = [String(seed), ...(workload === undefined ? [] : [workload])];
-  const child = startProcess('replay.ts', args, 'inherit', bug?.edits);
+  const child = startProcess('replay.ts', [String(seed), JSON.stringify(given)], 'inherit', bug?.edits);
   return new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)));
 }
 

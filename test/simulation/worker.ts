@@ -1,13 +1,13 @@
 // A process that runs seeds for pool.ts: it gets a range and gives a report for each seed of it, in order.
 
-import { drawPlan, type Workload } from './plan.ts';
+import { drawPlan, type GivenPlan } from './plan.ts';
 import { runSeed, type SeedReport } from './run-seed.ts';
 
 /** What a worker is asked. */
 export interface SeedRange {
   readonly from: number;
   readonly to: number;
-  readonly workload: Workload | undefined;
+  readonly given: GivenPlan;
   /** Each seed is run a second time, and must do the same. */
   readonly twice: boolean;
 }
@@ -15,12 +15,12 @@ export interface SeedRange {
 process.on('message', (range: SeedRange) => void run(range));
 process.on('disconnect', () => process.exit());
 
-async function run({ from, to, workload, twice }: SeedRange): Promise<void> {
-  for (let seed = from; seed <= to; seed++) process.send!(await reportOn(seed, workload, twice));
+async function run({ from, to, given, twice }: SeedRange): Promise<void> {
+  for (let seed = from; seed <= to; seed++) process.send!(await reportOn(seed, given, twice));
 }
 
-async function reportOn(seed: number, workload: Workload | undefined, twice: boolean): Promise<SeedReport> {
-  const plan = drawPlan(seed, workload);
+async function reportOn(seed: number, given: GivenPlan, twice: boolean): Promise<SeedReport> {
+  const plan = drawPlan(seed, given);
   const report = await runSeed(plan);
   if (!twice) return report;
   const again = await runSeed(plan);

@@ -5,6 +5,7 @@ import type { PlantedBug } from '../planted-bug.ts';
 const CLIENT_CALLS = 'src/protocol/client-calls.ts';
 const CLIENT_CALL = 'src/protocol/client-call.ts';
 const CLIENT_PEER = 'src/protocol/client-peer.ts';
+const STREAM_CALL = 'src/transport/stream-call.ts';
 const PENDING_CALLS = 'src/transport/pending-calls.ts';
 
 export const CLIENT_BUGS: readonly PlantedBug[] = [
@@ -19,16 +20,18 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'at-most-once',
-    withinSeeds: 300,
+    withinSeeds: 30,
     workload: 'calls',
+    faults: ['server-crashes'],
   },
   {
     name: 'restart-not-noticed',
     story: 'a client takes a restarted server for the one that it called',
     edits: [{ file: CLIENT_PEER, find: 'if (newIncarnation) this.calls.onRestart(nowMs);', replace: '' }],
     foundBy: 'settles',
-    withinSeeds: 300,
+    withinSeeds: 30,
     workload: 'calls',
+    faults: ['server-crashes'],
   },
   {
     name: 'resolves-after-cancel',
@@ -41,7 +44,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'nothing-after-cancel',
-    withinSeeds: 50,
+    withinSeeds: 20,
     workload: 'calls',
   },
   {
@@ -55,8 +58,9 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'cancel-arrives',
-    withinSeeds: 300,
+    withinSeeds: 200,
     workload: 'calls',
+    faults: ['loss', 'bursts'],
   },
   {
     name: 'cancel-not-sent',
@@ -72,8 +76,8 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: CLIENT_CALLS,
-        find: 'this.#waiting.delete(call);\n    this.#outbox.remove(call);\n    call.answer?.release();\n    call.timerEntry',
-        replace: 'this.#waiting.delete(call);\n    call.answer?.release();\n    call.timerEntry',
+        find: 'this.#waiting.delete(call);\n    this.#outbox.remove(call);\n    call.message.release(this.#context.messages);',
+        replace: 'this.#waiting.delete(call);\n    call.message.release(this.#context.messages);',
       },
       {
         file: 'src/protocol/outbox.ts',
@@ -82,16 +86,18 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'nothing-after-cancel',
-    withinSeeds: 100,
+    withinSeeds: 20,
     workload: 'calls',
+    faults: ['slow-uplink'],
   },
   {
     name: 'lost-pieces-of-cancelled-calls',
     story: 'a piece that is lost is sent again though its call was cancelled',
     edits: [{ file: CLIENT_CALL, find: "return this.state === 'settled';", replace: 'return false;' }],
     foundBy: 'nothing-after-cancel',
-    withinSeeds: 200,
+    withinSeeds: 20,
     workload: 'calls',
+    faults: ['loss'],
   },
   {
     name: 'silent-one-by-one',
@@ -104,8 +110,9 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'silent-at-once',
-    withinSeeds: 100,
+    withinSeeds: 60,
     workload: 'calls',
+    faults: ['black-holes'],
   },
   {
     name: 'deadline-forgotten',
@@ -119,7 +126,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'deadline',
-    withinSeeds: 100,
+    withinSeeds: 30,
     workload: 'calls',
   },
   {
@@ -133,7 +140,30 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'executed-no',
-    withinSeeds: 50,
+    withinSeeds: 20,
+    workload: 'calls',
+  },
+  {
+    name: 'pieces-as-they-come',
+    story: 'the reader of a stream gets its pieces in the order in which they arrive',
+    edits: [
+      {
+        file: STREAM_CALL,
+        find: 'this.#arrived.set(seq, arrived);',
+        replace: 'this.#arrived.set(this.#received, arrived);',
+      },
+    ],
+    foundBy: 'stream-bytes',
+    withinSeeds: 30,
+    workload: 'calls',
+    faults: ['reordering'],
+  },
+  {
+    name: 'stream-goes-on',
+    story: 'the server does not hear that nobody reads a stream any more',
+    edits: [{ file: STREAM_CALL, find: 'this.#all.abort(reason);', replace: '' }],
+    foundBy: 'stream-ends',
+    withinSeeds: 150,
     workload: 'calls',
   },
   {
@@ -161,7 +191,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'settles-once',
-    withinSeeds: 50,
+    withinSeeds: 20,
     workload: 'calls',
   },
   {
@@ -175,7 +205,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'nothing-left',
-    withinSeeds: 50,
+    withinSeeds: 20,
     workload: 'calls',
   },
 ];

@@ -14,8 +14,23 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'honest-ack',
-    withinSeeds: 50,
+    withinSeeds: 20,
     workload: 'calls',
+  },
+  {
+    name: 'forged-packets-taken',
+    story: 'a packet that does not open counts as received',
+    edits: [
+      {
+        file: 'src/session/sealed-keys.ts',
+        find: "catch {\n      return 'forged';\n    }\n    this.#window.add",
+        replace: 'catch {}\n    this.#window.add',
+      },
+    ],
+    foundBy: 'settles',
+    withinSeeds: 30,
+    workload: 'calls',
+    faults: ['corruption'],
   },
   {
     name: 'lost-packets-forgotten',
@@ -28,8 +43,9 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'settles',
-    withinSeeds: 100,
+    withinSeeds: 30,
     workload: 'calls',
+    faults: ['loss'],
   },
   {
     name: 'amplifies',
@@ -42,7 +58,7 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'amplification',
-    withinSeeds: 100,
+    withinSeeds: 40,
     workload: 'calls',
   },
   {
@@ -56,8 +72,9 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'amplification',
-    withinSeeds: 300,
+    withinSeeds: 40,
     workload: 'calls',
+    faults: ['nat-rebinding'],
   },
   {
     name: 'session-ids-collide',
@@ -69,8 +86,8 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
         replace: 'return options.protection.sessionId((high + middle + low) % 16);',
       },
     ],
-    foundBy: 'settles',
-    withinSeeds: 50,
+    foundBy: 'packet-once',
+    withinSeeds: 20,
     workload: 'calls',
   },
   {
@@ -84,8 +101,9 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'settles',
-    withinSeeds: 300,
+    withinSeeds: 40,
     workload: 'calls',
+    faults: ['loss', 'partitions'],
   },
   {
     name: 'parked-for-ever',
@@ -100,6 +118,7 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     foundBy: 'settles',
     withinSeeds: 1000,
     workload: 'calls',
+    faults: ['loss', 'spikes', 'reordering'],
   },
   {
     name: 'probes-without-calls',
@@ -133,5 +152,6 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     foundBy: 'plausible-rtt',
     withinSeeds: 500,
     workload: 'calls',
+    faults: ['stalls'],
   },
 ];

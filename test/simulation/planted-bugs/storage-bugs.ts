@@ -47,6 +47,7 @@ export const STORAGE_BUGS: readonly PlantedBug[] = [
     foundBy: 'half-share',
     withinSeeds: 300,
     workload: 'grid',
+    faults: ['power-cuts'],
   },
   {
     name: 'leftovers-kept',
@@ -55,6 +56,7 @@ export const STORAGE_BUGS: readonly PlantedBug[] = [
     foundBy: 'nothing-half-written',
     withinSeeds: 100,
     workload: 'grid',
+    faults: ['power-cuts', 'server-crashes'],
   },
   {
     name: 'idle-upload-kept',
@@ -69,6 +71,7 @@ export const STORAGE_BUGS: readonly PlantedBug[] = [
     foundBy: 'nothing-half-written',
     withinSeeds: 100,
     workload: 'grid',
+    faults: ['client-crashes'],
   },
   {
     name: 'upload-secret-not-checked',
@@ -111,5 +114,6 @@ export const STORAGE_BUGS: readonly PlantedBug[] = [
     foundBy: 'nothing-after-the-end',
     withinSeeds: 200,
     workload: 'grid',
+    faults: ['spikes', 'stalls'],
   },
 ];
