@@ -322,7 +322,7 @@ export class StreamCall implements AnswerStream {
   /** Ends it for a piece. Whether the handler has run only `open` can tell, unless that piece is what the handler threw. */
   #failPart(error: unknown): unknown {
     if (!(error instanceof RpcError)) return this.#fail(error);
-    // P-118
+    // P-117
     const isOfHandler = error.code === 'HANDLER_FAILED' || error.code === 'UNKNOWN_METHOD';
     this.#end({ error: this.#explained(error, isOfHandler ? error.executed : 'unknown') });
     return this.#ended?.error ?? error;

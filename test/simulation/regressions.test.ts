@@ -258,7 +258,7 @@ describe('seeds 2511, 2559, 2861, 4526 and 4887', () => {
 });
 
 describe('seed 604', () => {
-  test('P-118: a stream whose next piece cannot be asked for may have run all the same', async () => {
+  test('P-117: a stream whose next piece cannot be asked for may have run all the same', async () => {
     const { clock, network, server } = setUp();
     server.handle('count', async function* () {
       for (let i = 0; i < 10; i++) yield Uint8Array.of(i);
