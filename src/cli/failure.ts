@@ -146,6 +146,7 @@ const FILE_PROBLEMS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or folder',
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',
+  EEXIST: 'there is a file of that name',
   EISDIR: 'this is a folder, not a file',
   ENOTDIR: 'a part of the path is not a folder',
   ENOSPC: 'no space left on the disk',

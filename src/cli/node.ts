@@ -64,6 +64,8 @@ export function node(io: CliIo, options: NodeOptions): Promise<number> {
       readOnly: options.readOnly,
       reservedBytes: options.reserve,
       expireLeases: options.expireLeases ? tellOfWalk(io) : undefined,
+    }).catch((error: unknown) => {
+      throw cannotStart(error);
     });
     serveStorage(transport, server);
     await using http = await openHttp(options, server);
@@ -127,6 +129,17 @@ async function lock(folder: string): Promise<AsyncDisposable> {
   } catch (error) {
     throw folderError(error, folder);
   }
+}
+
+/** The storage server's own words name the folder and say what to do. */
+function cannotStart(error: unknown): unknown {
+  if (!(error instanceof Error) || !isErrnoException(error.cause)) return error;
+  return new CliError(error.message, {
+    code: error.cause.code,
+    exitCode: EXIT.other,
+    next: 'correct that, or give another folder: --dir DIR',
+    cause: error,
+  });
 }
 
 function folderError(error: unknown, folder: string): unknown {

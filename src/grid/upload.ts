@@ -197,7 +197,7 @@ class Upload {
       return this.#error(
         'TOO_FEW_SERVERS',
         `only ${reached} of the ${this.#happy} servers that the file should be safe on (happy) ${servers}`,
-        'Start more storage servers or make room on them and upload again, or ask for a smaller happiness.',
+        `Start more storage servers or make room on them and upload again${this.#happy > 1 ? ', or ask for a smaller happiness' : ''}.`,
       );
     }
     return error;

@@ -91,6 +91,9 @@ describe('a storage node', () => {
     const put = (grid: string) => run(['put', file, ...shares, '--grid', grid]);
     const stored = await served([], put);
     expect(stored.exitCode).toBe(EXIT.ok);
+    const elsewhere = await run(['node', '--dir', join(folder, 'other'), '--read-only']);
+    expect(elsewhere.exitCode).toBe(EXIT.other);
+    expect(elsewhere.stderr).toContain('There are no shares: choose another folder');
     await served(['--read-only'], async (grid) => {
       expect((await run(['get', stored.stdout.trim(), '--grid', grid])).stdout).toContain('some sixty');
       const refused = await put(grid);
