@@ -9,7 +9,7 @@ import { ALTERED_ADVICE, AlteredCapabilityError, InconsistentFileError } from '.
 import type { Corruption, DownloadOptions, DownloadProgress } from './download-options.ts';
 import { Errands } from './errands.ts';
 import { describeShares, GridError, type GridErrorCode, outcomeOf } from './error.ts';
-import { type Lateness, LateWatch } from './late-watch.ts';
+import { BLOCKS_TOLERATED, type Lateness, LateWatch } from './late-watch.ts';
 import { Notice } from './notice.ts';
 import { type FetchPool, SegmentFetch } from './segment-fetch.ts';
 import { ServerRecords } from './server-record.ts';
@@ -52,6 +52,7 @@ export class DownloadRun {
         clock,
         floorMs: 100,
         unknownMs: 400,
+        toleratedFactor: BLOCKS_TOLERATED,
         onLate: ({ subject, lateness }) => subject(lateness),
       });
     const file: SharedFile = {

@@ -30,6 +30,11 @@ export interface LateWatchOptions<Subject> {
    * while others wait already is given twice their time at least, so that a slow line is not asked ever more.
    */
   readonly unknownMs: number;
+  /**
+   * So many times what the middle one of the others takes is nothing unusual: more than 1 (the default) for what is large,
+   * which a slow line carries as well, and only later.
+   */
+  readonly toleratedFactor?: number | undefined;
   /** Called for each step that a question's lateness goes up. May ask, settle or drop any question. */
   readonly onLate: (question: Question<Subject>) => void;
 }
@@ -119,10 +124,11 @@ export class LateWatch<Subject = undefined> {
     const others = this.#othersOf(question);
     if (others === undefined) return { usualMs: 0, marginMs: question.patienceMs };
     const { count, middleMs, deviationMs, slowestSinceMs } = others;
+    const { floorMs, toleratedFactor = 1 } = this.#options;
     const spreadMs = deviationMs + middleMs / (2 * count);
     return {
       usualMs: Math.max(middleMs, slowestSinceMs),
-      marginMs: Math.max(this.#options.floorMs, LATE_DEVIATIONS * spreadMs),
+      marginMs: Math.max(floorMs, LATE_DEVIATIONS * spreadMs, (toleratedFactor - 1) * middleMs),
     };
   }
 
@@ -239,6 +245,9 @@ const STEPS: readonly { lateness: Lateness; factor: number; leastMs: number }[] 
   { lateness: 'very late', factor: 2.5, leastMs: 0 },
   { lateness: 'hopeless', factor: 10, leastMs: 3000 },
 ];
+
+/** `toleratedFactor` for reads and writes of blocks. */
+export const BLOCKS_TOLERATED = 4;
 
 /** As RFC 6298 has it. */
 const LATE_DEVIATIONS = 4;

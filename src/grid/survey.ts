@@ -44,6 +44,7 @@ export class Survey {
       clock: options.clock,
       floorMs: LATE_FLOOR_MS,
       unknownMs: UNKNOWN_MS,
+      toleratedFactor: LISTS_TOLERATED,
       onLate: () => {
         this.#advance();
         options.onChange();
@@ -158,7 +159,12 @@ interface Visit {
 
 /** Questions that are small both ways. */
 const ASKED_AT_ONCE = 100;
-/** So much may be lost to a server that is silent; for a verdict on a file it is worth more than for a download. */
-export const LATE_FLOOR_MS = 250;
+/**
+ * So much may be lost to a server that is silent; for a verdict on a file it is worth more than for a download: a round
+ * trip around the earth where the others are near, a machine that is busy.
+ */
+export const LATE_FLOOR_MS = 400;
+/** As often as that, what the middle one of the others takes is nothing unusual: connections are opened first. */
+const LISTS_TOLERATED = 2;
 /** With nothing to compare with, a line may well be that slow: most who are silent are found out by the transport before. */
 export const UNKNOWN_MS = 3000;

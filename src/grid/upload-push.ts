@@ -7,7 +7,7 @@ import { encodeShareHeader } from '../tahoe/share-layout.ts';
 import type { ChkEncoder, EncodedFile } from './encode.ts';
 import { outcomeOf, seconds } from './error.ts';
 import { reaches, type UploadGoal } from './happiness.ts';
-import { isAtLeast, LateWatch } from './late-watch.ts';
+import { BLOCKS_TOLERATED, isAtLeast, LateWatch } from './late-watch.ts';
 import type { Notice } from './notice.ts';
 import type { Placement } from './placement.ts';
 import { segmentsOf, type UploadSource } from './source.ts';
@@ -82,7 +82,13 @@ export class Push {
     const segments = Math.min(WINDOW_SEGMENTS, Math.floor(WINDOW_BYTES / (encoder.total * blockSizeBytes)));
     this.#windowBytes = Math.max(1, segments) * blockSizeBytes;
     const onLate = () => changed.give();
-    this.#writes = new LateWatch({ clock, floorMs: 250, unknownMs: 1000, onLate });
+    this.#writes = new LateWatch({
+      clock,
+      floorMs: 250,
+      unknownMs: 1000,
+      toleratedFactor: BLOCKS_TOLERATED,
+      onLate,
+    });
     // Making a share final takes a disk its time, and unevenly so.
     this.#closes = new LateWatch({ clock, floorMs: 350, unknownMs: 1000, onLate });
   }

@@ -13,7 +13,7 @@ import { describeShares, GridError, outcomeOf, type ServerOutcome } from './erro
 import { Examination, type ExaminationHost } from './examination.ts';
 import { type FileHealth, healthOf, LITERAL_HEALTH, parseForChecking } from './file-health.ts';
 import type { Holding } from './happiness.ts';
-import { type Lateness, LateWatch } from './late-watch.ts';
+import { BLOCKS_TOLERATED, type Lateness, LateWatch } from './late-watch.ts';
 import { Notice } from './notice.ts';
 import { ReadBudget } from './read-budget.ts';
 import { ServerRecord } from './server-record.ts';
@@ -96,6 +96,7 @@ class VerifyRun {
         clock,
         floorMs: LATE_FLOOR_MS,
         unknownMs: UNKNOWN_MS,
+        toleratedFactor: BLOCKS_TOLERATED,
         onLate: ({ subject, lateness }) => subject(lateness),
       });
     this.#shared = {

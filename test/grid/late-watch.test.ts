@@ -1,15 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { isAtLeast, LateWatch, type Question } from '../../src/grid/late-watch.ts';
+import { isAtLeast, LateWatch, type LateWatchOptions, type Question } from '../../src/grid/late-watch.ts';
 import { VirtualClock } from '../../src/sim/clock.ts';
 import { MemoryServer } from './memory-server.ts';
 
-function setUp(serverCount = 6) {
+function setUp(serverCount = 6, options: Partial<LateWatchOptions<string>> = {}) {
   const clock = new VirtualClock();
   const raised: string[] = [];
   const watch = new LateWatch<string>({
     clock,
     floorMs: 100,
     unknownMs: 500,
+    ...options,
     onLate: ({ subject, lateness }) => raised.push(`${subject} ${lateness} @${clock.now()}`),
   });
   const servers = Array.from({ length: serverCount }, (_, i) => new MemoryServer(`s${i}`, clock));
@@ -40,6 +41,14 @@ describe('LateWatch', () => {
     await clock.run({ forMs: 900 });
     const marginMs = 4 * (1 + 402 / 10);
     expect(raised).toEqual([`q5 late @${404 + marginMs}`, `q5 very late @${404 + 2.5 * marginMs}`]);
+  });
+
+  test('tolerates a slow line where what is asked for is large', async () => {
+    const { clock, raised, ask, answerAfter } = setUp(6, { toleratedFactor: 4 });
+    for (let i = 0; i < 5; i++) answerAfter(i, 300);
+    ask(5);
+    await clock.run({ forMs: 3000 });
+    expect(raised).toEqual(['q5 late @1200', 'q5 very late @2550']);
   });
 
   test('trusts few answers less than many', async () => {
