@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { runCli } from '../../src/cli/program.ts';
-import { Daemon, until } from './tahoe.ts';
+import { Daemon, ENCODING, until } from './tahoe.ts';
 
 const MAIN_FILE = join(fileURLToPath(new URL('../..', import.meta.url)), 'src/cli/main.ts');
 
@@ -14,6 +14,9 @@ export interface VerbOutcome {
   readonly stdout: Buffer;
   readonly stderr: string;
 }
+
+/** The same for all verbs, as it is for a user: so each renews the leases of those before. */
+const LEASE_SECRET = Buffer.alloc(32, 'ours').toString('base64');
 
 /** Runs a command line, with standard input where the verb reads one. */
 export async function nevermind(
@@ -26,7 +29,7 @@ export async function nevermind(
     openStdin: () => Readable.from([stdin]),
     stdout,
     stderr,
-    env: { HOME: '/nonexistent', NO_COLOR: '1' },
+    env: { HOME: '/nonexistent', NO_COLOR: '1', NEVERMIND_LEASE_SECRET: LEASE_SECRET },
     interrupted: new AbortController().signal,
     takeHangups: () => ({ [Symbol.dispose]: () => {} }),
   });
@@ -38,6 +41,23 @@ export async function succeed(args: readonly string[], stdin?: Uint8Array): Prom
   const { exitCode, stdout, stderr } = await nevermind(args, stdin);
   if (exitCode !== 0) throw new Error(`nevermind ${args[0]} ended with ${exitCode}: ${stdout} ${stderr}`);
   return stdout;
+}
+
+const SHARES = [
+  ['--needed', ENCODING.needed],
+  ['--happy', ENCODING.happy],
+  ['--total', ENCODING.total],
+].flatMap(([option, count]) => [`${option}`, `${count}`]);
+
+/** Puts a file as {@link ENCODING} has it, unless told otherwise; gives the capability. */
+export async function put(file: Uint8Array, gridFile: string, more: readonly string[] = []): Promise<string> {
+  return String(
+    await succeed(['put', '-', ...SHARES, '--wait-for-all', ...more, '--grid', gridFile], file),
+  ).trim();
+}
+
+export function get(capability: string, gridFile: string): Promise<Buffer> {
+  return succeed(['get', capability, '--grid', gridFile]);
 }
 
 /** `nevermind node` or `nevermind gateway`, running. */

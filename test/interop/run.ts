@@ -11,7 +11,9 @@ import { parseArgs } from 'node:util';
 import { base32Decode } from '../../src/base/base32.ts';
 import { removeAtExit } from '../../src/cli/cleanup.ts';
 import { EXIT } from '../../src/cli/exit-codes.ts';
-import { gridFileOf, nevermind, OurProcess, serversFileOf, succeed } from './ours.ts';
+import { assertHealthy, assertSame } from './assertions.ts';
+import * as corners from './corners.ts';
+import { get, gridFileOf, nevermind, OurProcess, put, serversFileOf, succeed } from './ours.ts';
 import { corruptShare, createClient, ENCODING, findTahoe, freePort, NoTahoe, TahoeGrid } from './tahoe.ts';
 
 const { values: flags } = parseArgs({
@@ -19,8 +21,7 @@ const { values: flags } = parseArgs({
 });
 
 const SERVERS = 5;
-const { needed, happy, total } = ENCODING;
-const SHARES = ['--needed', `${needed}`, '--happy', `${happy}`, '--total', `${total}`];
+const { total } = ENCODING;
 /** Ends in the middle of its fourth segment. */
 const FILE_BYTES = 3_500_000;
 
@@ -71,6 +72,15 @@ async function main(): Promise<void> {
       await succeed(['verify', theirs, '--grid', gridFile]);
     },
   );
+  await step('files of awkward sizes: put by each, got by the other, with one capability', () =>
+    corners.sizes(grid.client, gridFile),
+  );
+  await step('1 of 1, 2 of 3 and 20 of 30 shares, put by us: got and verified by Tahoe-LAFS', () =>
+    corners.encodings(grid.client, gridFile),
+  );
+  await step('the verifier of a file of Tahoe-LAFS’s is enough for our check, verify and repair', () =>
+    corners.verifier(theirs, gridFile),
+  );
   await step(
     'a share that “tahoe debug corrupt-share” damaged is found, and the file read all the same',
     async () => {
@@ -82,6 +92,7 @@ async function main(): Promise<void> {
       const health = await grid.client.check(theirs, true);
       assert.deepEqual([health['count-shares-good'], health['count-corrupt-shares']], [total - 1, 1]);
       assertSame(await get(theirs, gridFile), theirFile);
+      await corners.advised(damaged!);
     },
   );
   await step('it is repaired by us, and Tahoe-LAFS counts every share as good', async () => {
@@ -97,6 +108,15 @@ async function main(): Promise<void> {
       assert.equal((await grid.client.check(ours, true))['count-shares-good'], total - 2);
       await succeed(['repair', ours, '--grid', gridFile]);
       assertHealthy(await grid.client.check(ours, true));
+    },
+  );
+  await step(
+    'shares of ours that are gone are made again by Tahoe-LAFS, and healthy by our verification',
+    async () => {
+      const [gone] = await shareFiles(grid, ours, gridFile);
+      await rm(gone!);
+      await grid.client.repair(ours);
+      await succeed(['verify', ours, '--grid', gridFile]);
     },
   );
 
@@ -128,6 +148,14 @@ async function main(): Promise<void> {
     assertSame(await bob.get(capability), ourFile);
     assertHealthy(await bob.check(capability, true));
   });
+  await step(
+    'leases that each of them gave to one share of our nodes, read by “tahoe debug dump-share”',
+    () =>
+      corners.leases(tahoe, bob, bobs, {
+        gridFile: ourGridFile,
+        folders: nodes.map(({ dir }) => join(dir, 'storage')),
+      }),
+  );
   await step('Tahoe-LAFS’s servers behind gateways: put and got by us, got by Tahoe-LAFS', async () => {
     const { servers } = await readGrid(gridFile);
     const gateways = await Promise.all(
@@ -140,6 +168,9 @@ async function main(): Promise<void> {
     await succeed(['verify', capability, '--grid', gatewayFile]);
     assertSame(await grid.client.get(capability), ourFile);
     assertHealthy(await grid.client.check(capability, true));
+    await corners.whileStopped(grid.servers[0]!.daemon, async () => {
+      assertSame(await get(capability, gatewayFile), ourFile);
+    });
   });
   await step('folders swapped: their servers serve our nodes’ shares, our nodes theirs', async () => {
     await Promise.all([
@@ -152,8 +183,11 @@ async function main(): Promise<void> {
       await rename(other, one);
       await rename(`${one}.aside`, other);
     }
+    await corners.makeReadOnly(grid.servers[0]!);
     for (const server of grid.servers) server.start();
-    const again = await Promise.all(nodes.map((node) => started(node.args, 2)));
+    const again = await Promise.all(
+      nodes.map((node, i) => started(i === 0 ? [...node.args, '--read-only'] : node.args, 2)),
+    );
     await writeFile(ourGridFile, gridFileOf(again.map(({ addresses }) => addresses[0]!)));
     await grid.client.connected(SERVERS);
     await bob.connected(SERVERS);
@@ -164,6 +198,15 @@ async function main(): Promise<void> {
     assertSame(await bob.get(ours), ourFile);
     assertHealthy(await bob.check(ours, true));
   });
+  await step('one server of each is read-only: the others take every share', () =>
+    corners.readOnly(
+      [
+        { client: grid.client, gridFile },
+        { client: bob, gridFile: ourGridFile },
+      ],
+      [grid.servers[0]!.folder, nodes[0]!.dir].map((folder) => join(folder, 'storage')),
+    ),
+  );
 
   const elapsedMs = Math.round(performance.now() - startedAtMs);
   if (flags.json) console.log(JSON.stringify({ type: 'summary', version: 1, ok: true, steps, elapsedMs }));
@@ -192,16 +235,6 @@ async function started(args: readonly string[], lines: number): Promise<OurProce
   return running;
 }
 
-async function put(file: Uint8Array, gridFile: string, more: readonly string[] = []): Promise<string> {
-  return String(
-    await succeed(['put', '-', ...SHARES, '--wait-for-all', ...more, '--grid', gridFile], file),
-  ).trim();
-}
-
-function get(capability: string, gridFile: string): Promise<Buffer> {
-  return succeed(['get', capability, '--grid', gridFile]);
-}
-
 async function readGrid(
   path: string,
 ): Promise<{ readonly servers: readonly { readonly address: string }[] }> {
@@ -222,15 +255,6 @@ async function shareFiles(grid: TahoeGrid, capability: string, gridFile: string)
   }
   assert.equal(files.length, total, 'every share is at one server');
   return files;
-}
-
-function assertSame(got: Uint8Array, expected: Uint8Array): void {
-  assert.equal(got.length, expected.length, 'bytes of the file');
-  assert.ok(Buffer.compare(got, expected) === 0, 'the file came back with other bytes');
-}
-
-function assertHealthy(health: { readonly healthy: boolean; readonly 'count-shares-good': number }): void {
-  assert.deepEqual([health.healthy, health['count-shares-good']], [true, total], JSON.stringify(health));
 }
 
 async function step<T>(name: string, body: () => Promise<T>): Promise<T> {

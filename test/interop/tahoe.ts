@@ -96,11 +96,11 @@ for (const [signal, exitCode] of [
 }
 
 /** Runs a command to its end, which comes with that of this process at the latest. */
-async function run(command: string, args: readonly string[]): Promise<void> {
+async function run(command: string, args: readonly string[]): Promise<string> {
   const running = execute(command, args);
   guardDaemons();
   daemons.add(running.child);
-  await running.finally(() => daemons.delete(running.child));
+  return (await running.finally(() => daemons.delete(running.child))).stdout;
 }
 
 /** A process of ours, or of Tahoe-LAFS, that does not outlive this one. */
@@ -229,6 +229,25 @@ export class TahoeClient extends TahoeNode {
     return (JSON.parse(text) as { results: TahoeHealth }).results;
   }
 
+  /** Verifies, and makes again what is missing. */
+  async repair(capability: string): Promise<void> {
+    const query = new URLSearchParams({ t: 'check', verify: 'true', repair: 'true', output: 'JSON' });
+    const url = `${this.#url}/uri/${encodeURIComponent(capability)}?${query}`;
+    const results = JSON.parse(await this.#text(await fetch(url, { method: 'POST' }))) as {
+      'repair-successful': boolean;
+    };
+    if (!results['repair-successful'])
+      throw new Error(`Tahoe-LAFS did not repair ${JSON.stringify(results)}`);
+  }
+
+  /** Asks all servers to keep the shares. */
+  async addLease(capability: string): Promise<void> {
+    const query = new URLSearchParams({ t: 'check', 'add-lease': 'true', output: 'JSON' });
+    await this.#text(
+      await fetch(`${this.#url}/uri/${encodeURIComponent(capability)}?${query}`, { method: 'POST' }),
+    );
+  }
+
   async #text(response: Response): Promise<string> {
     const text = await response.text();
     if (!response.ok) throw new Error(`Tahoe-LAFS: ${response.status} ${text.slice(0, 2000)}`);
@@ -305,6 +324,11 @@ export async function createClient(tahoe: string, folder: string, introducer = '
 /** Flips a bit of a block of a share file. */
 export async function corruptShare(tahoe: string, file: string): Promise<void> {
   await run(tahoe, ['debug', 'corrupt-share', file]);
+}
+
+/** A share file in words, with its leases. */
+export function dumpShare(tahoe: string, file: string): Promise<string> {
+  return run(tahoe, ['debug', 'dump-share', file]);
 }
 
 async function listening(): Promise<string[]> {
