@@ -198,7 +198,7 @@ async function main(): Promise<void> {
     assertSame(await bob.get(ours), ourFile);
     assertHealthy(await bob.check(ours, true));
   });
-  await step('one server of each is read-only: the others take every share', () =>
+  await step('one server of each is read-only: the others take the shares', () =>
     corners.readOnly(
       [
         { client: grid.client, gridFile },
