@@ -29,6 +29,7 @@ async function serve(): Promise<void> {
   const body = new Uint8Array(BODY_BYTES).fill(7);
   endpoint.handle('up', (sent) => (sent as Uint8Array).length);
   endpoint.handle('down', () => body);
+  endpoint.handle('cpu', cpuUs);
   console.log(endpoint.address);
 }
 
@@ -42,12 +43,19 @@ async function compare(): Promise<void> {
   const peer = endpoint.peer(address);
   const body = new Uint8Array(BODY_BYTES).fill(7);
   const rates = { up: [] as number[], down: [] as number[] };
+  const used = { up: { client: 0, server: 0 }, down: { client: 0, server: 0 } };
   for (let round = -2; round < Number(options.rounds); round++) {
     for (const method of ['up', 'down'] as const) {
+      const serverBeforeUs = (await peer.call('cpu', null)) as number;
+      const clientBeforeUs = cpuUs();
       const startedAtMs = performance.now();
       await peer.call(method, method === 'up' ? body : null);
+      const elapsedMs = performance.now() - startedAtMs;
       // The first two warm up, and find out how long a datagram may be.
-      if (round >= 0) rates[method].push(BODY_BYTES / 1000 / (performance.now() - startedAtMs));
+      if (round < 0) continue;
+      rates[method].push(BODY_BYTES / 1000 / elapsedMs);
+      used[method].client += cpuUs() - clientBeforeUs;
+      used[method].server += ((await peer.call('cpu', null)) as number) - serverBeforeUs;
     }
   }
   server.kill();
@@ -56,7 +64,19 @@ async function compare(): Promise<void> {
     bodyBytes: BODY_BYTES,
     mbPerS: Math.round(median(rates[direction])),
     bestMbPerS: Math.round(Math.max(...rates[direction])),
+    clientCpuUsPerMb: usPerMb(used[direction].client, rates[direction].length),
+    serverCpuUsPerMb: usPerMb(used[direction].server, rates[direction].length),
   }));
   if (!options.json) console.table(results);
   await saveSummary({ type: 'summary', version: 1, suite: 'loopback', machine, results }, options);
+}
+
+/** Of this process since it began, collecting garbage included. */
+function cpuUs(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+function usPerMb(us: number, rounds: number): number {
+  return Math.round(us / (rounds * (BODY_BYTES / 1e6)));
 }

@@ -59,8 +59,8 @@ export class Link {
   readonly #duplicates: EarlyDuplicates;
   #firstSentTo: PathAddress | undefined;
   #mtuProbeInFlight = false;
-  /** When more waited than one datagram could carry. */
-  #crowdedAtMs = Number.NEGATIVE_INFINITY;
+  /** More waited than the last datagram could carry. */
+  #isCrowded = false;
   #pacedAtMs = Number.POSITIVE_INFINITY;
   #quiet = false;
   #closed = false;
@@ -322,6 +322,9 @@ export class Link {
     const mayAsk = this.#mayElicitAck;
     const controlWanted = (this.#outbox.hasControl && !this.#quiet) || this.#pingWanted || this.#proof.isDue;
     const ackDue = this.received.ackDueAtMs <= nowMs;
+    // Before data: who is held up by neither window nor pacer would never come to it.
+    const probe = dataBytes > 0 && this.path.mtu.state === 'searching' ? this.#mtuProbe(nowMs) : undefined;
+    if (probe !== undefined) return probe;
     if (dataBytes > 0 || (controlWanted && mayAsk) || ackDue) {
       return this.#build(dataBytes, mayAsk && !this.#quiet, nowMs);
     }
@@ -416,7 +419,7 @@ export class Link {
     if (dataBytes > 0) {
       const mayBeLost = this.path.losesLately || this.probeCount > 0;
       this.#outbox.fillMessages(packet, nowMs, mayBeLost ? this.#duplicates : undefined);
-      if (this.#outbox.hasMessages) this.#crowdedAtMs = nowMs;
+      this.#isCrowded = this.#outbox.hasMessages;
     }
     // P-118, P-120
     if (this.#hasSpareCapacity)
@@ -481,7 +484,7 @@ export class Link {
     // P-83
     if (this.#mtuProbeInFlight || this.#first !== undefined || this.#quiet) return undefined;
     if (!this.confirmed || !this.path.trusted || this.sent.bytesInFlight === 0) return undefined;
-    if (this.#crowdedAtMs !== nowMs) return undefined;
+    if (!this.#isCrowded) return undefined;
     const size = this.path.mtu.probeBytes(nowMs);
     if (size === undefined) return undefined;
     this.#mtuProbeInFlight = true;
