@@ -1,6 +1,6 @@
-// Answers that clients have not confirmed yet, bounded by bytes over all of them. When there are too many, those of the key
-// that holds most go first, oldest first: nobody pushes out what others have yet to fetch. An id is remembered longer than
-// its answer (server-calls.ts): losing one gives OUTCOME_UNKNOWN, never a second execution.
+// Answers that clients have not confirmed yet, bounded by bytes over all of them. When there are too many, those of keys of
+// which nobody is there go first, then those of the key that holds most, oldest first: nobody pushes out what others have yet
+// to fetch. An id is remembered longer than its answer (server-calls.ts): losing one gives OUTCOME_UNKNOWN, never a second execution.
 
 import { Roster, type RosterMember } from '../base/roster.ts';
 
@@ -14,12 +14,23 @@ export interface KeptAnswer {
   forgetAnswer(): void;
 }
 
+/** Whose answers they are. */
+export interface AnswerOwner {
+  /** Somebody of it is known to be there, and may yet fetch them. */
+  isPresent(nowMs: number): boolean;
+}
+
 /** What is kept for one key: a list through the answers themselves, as every request makes one. */
 export class AnswerShare implements RosterMember {
   rosterPlace = -1;
   sizeBytes = 0;
+  readonly owner: AnswerOwner;
   #oldest: KeptAnswer | undefined;
   #newest: KeptAnswer | undefined;
+
+  constructor(owner: AnswerOwner) {
+    this.owner = owner;
+  }
 
   get oldest(): KeptAnswer | undefined {
     return this.#oldest;
@@ -63,14 +74,14 @@ export class KeptAnswers {
   }
 
   /** Keeps an answer; others may be forgotten for it. One larger than everything allowed is kept until it is sent. */
-  add(share: AnswerShare, answer: KeptAnswer, bodyBytes: number): void {
+  add(share: AnswerShare, answer: KeptAnswer, bodyBytes: number, nowMs: number): void {
     const sizeBytes = bodyBytes + OVERHEAD_BYTES;
     if (sizeBytes > this.#limitBytes) return;
     share.add(answer, sizeBytes);
     this.#sizeBytes += sizeBytes;
     this.#shares.add(share);
     // P-127
-    while (this.#sizeBytes > this.#limitBytes) this.#forgetOldestOf(this.#largest());
+    while (this.#sizeBytes > this.#limitBytes) this.#forgetOldestOf(this.#mostDispensable(nowMs));
   }
 
   remove(share: AnswerShare, answer: KeptAnswer): void {
@@ -80,10 +91,17 @@ export class KeptAnswers {
     if (share.oldest === undefined) this.#shares.remove(share);
   }
 
-  #largest(): AnswerShare {
-    return this.#shares.members.reduce((largest, share) =>
-      share.sizeBytes > largest.sizeBytes ? share : largest,
-    );
+  #mostDispensable(nowMs: number): AnswerShare {
+    let found: AnswerShare | undefined;
+    let most = 0;
+    for (const share of this.#shares.members) {
+      // Who is not there stands behind all others, however little it holds: strangers can be any number.
+      const claim = share.sizeBytes + (share.owner.isPresent(nowMs) ? 0 : this.#limitBytes);
+      if (claim <= most) continue;
+      found = share;
+      most = claim;
+    }
+    return found!;
   }
 
   #forgetOldestOf(share: AnswerShare): void {

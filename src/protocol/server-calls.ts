@@ -7,7 +7,7 @@ import { Intervals } from '../base/intervals.ts';
 import { FRAME, STATUS } from '../wire/frame.ts';
 import { type ErrorBody, encodeErrorBody, parseRequest, type Request } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
-import type { ClientAccount } from './client-account.ts';
+import { ABANDONED_AFTER_MS, type ClientAccount } from './client-account.ts';
 import { type EndpointContext, type Pollable, setTimer } from './context.ts';
 import { CallFrame, RangesFrame } from './control-frames.ts';
 import type { RequestRef } from './events.ts';
@@ -18,12 +18,6 @@ import { ServerCall, type ServerCallOwner } from './server-call.ts';
 
 /** Milliseconds without a sign of life from the client after which its half-arrived requests are refused. */
 const RECEIVE_TIMEOUT_MS = 30_000;
-
-/**
- * Milliseconds without a sign of life from the client after which its handlers at work are told that nobody waits: a
- * client that does asks several times a second (P-90), and has long given up on us if it does not hear us.
- */
-const ABANDONED_AFTER_MS = 60_000;
 
 /** What the calls of a client need besides the context. */
 export interface ServerContext extends EndpointContext {
@@ -279,7 +273,7 @@ export class ServerCalls implements ServerCallOwner {
     this.#setCallTimer(call, Number.POSITIVE_INFINITY);
     this.#releaseRequest(call);
     call.answer(status, body, this.initialGrantBytes, nowMs);
-    this.#context.kept.add(this.#client.account.answers, call, body.length);
+    this.#context.kept.add(this.#client.account.answers, call, body.length, nowMs);
     this.#outbox.queue(call);
     this.#context.touch(this.#client);
   }

@@ -168,6 +168,43 @@ function bytesInUse(): number {
   return process.memoryUsage().arrayBuffers;
 }
 
+// P-127
+describe('attack: hoarding of memory: many that never fetch their answers', () => {
+  const HOARDERS = Array.from({ length: 120 }, (_, i) => i + 1);
+
+  function hoardedAnswers(wire: TwoEndpoints, from: number): void {
+    for (const { ref } of wire.requests.slice(from)) wire.answer(new Uint8Array(10_000), ref);
+    expect(wire.server.gauges.keptAnswerBytes).toBeGreaterThan(0.98 * MIB);
+  }
+
+  function expectLongAnswer(wire: TwoEndpoints): void {
+    const callId = wire.call('safe');
+    wire.run(5 * LATENCY_MS);
+    wire.answer(new Uint8Array(200_000));
+    wire.run(1000);
+    expect(wire.answers.get(callId)).toHaveLength(200_000);
+  }
+
+  test('and may not even be where they say, push out nobody else’s', () => {
+    const wire = new TwoEndpoints({ server: { maxKeptResponseBytes: MIB } }).warmUp();
+    wire.lose = ({ to }) => to.host === '10.7.7.7';
+    for (const port of HOARDERS) {
+      wire.forge(initDatagram(port, [hello(port), request(0, 'safe', 60)]), { host: '10.7.7.7', port });
+    }
+    hoardedAnswers(wire, 1);
+    expectLongAnswer(wire);
+  });
+
+  test('and were there, push out nobody else’s once they have been gone for a minute', () => {
+    const wire = new TwoEndpoints({ server: { maxKeptResponseBytes: MIB } }).warmUp();
+    wire.lose = ({ to }) => to.host === '10.6.6.6';
+    for (const epoch of HOARDERS) new Hoarder(wire, epoch).send([request(0, 'safe', 60)]);
+    hoardedAnswers(wire, 1);
+    wire.run(61_000);
+    expectLongAnswer(wire);
+  });
+});
+
 describe('attack: hoarding of memory: servers that announce long answers', () => {
   test('and do not go on, leave room for one who does', () => {
     const wire = new TwoEndpoints({ client: LIMITS }).warmUp();
