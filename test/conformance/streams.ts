@@ -303,9 +303,11 @@ export function describeStreams(adapter: Adapter): void {
       (moment) =>
         adapter.run(async (world) => {
           const { server, peer } = world;
+          const begun = new Gate();
           const told = new Gate<RpcError>();
           const hangs = moment === 'before the answer' ? 0 : moment === 'between two pieces' ? 1 : 20;
           server.handle('read', async function* (_request, { signal }: HandlerContext) {
+            begun.open();
             signal.addEventListener('abort', () => told.open(signal.reason as RpcError));
             for (let i = 0; i < hangs; i++) yield bytesOf(i, PIECE_BYTES);
             await new Promise(() => {});
@@ -319,6 +321,7 @@ export function describeStreams(adapter: Adapter): void {
           }
           if (hangs > 0) await stream.next();
           const next = hangs === 20 ? undefined : stream.next();
+          await begun.opened;
           await pass(world, 30);
           caller.abort(ENOUGH);
           await expect(next ?? stream.next()).rejects.toBe(ENOUGH);
