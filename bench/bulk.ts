@@ -1,170 +1,185 @@
-// Bulk transfer over a link with real loss, against the kernel's TCP in the same run; and the share of a bottleneck
-// that one of our flows takes beside one TCP flow:
-//   node --import tsx bench/bulk.ts [--loss 2] [--delay 25] [--seconds 10] [--rounds 1] [--json]
-//   node --import tsx bench/bulk.ts --share [--delay 25] [--bandwidth-kb 2500] [--queue-kb 125] [--tcp cubic] …
-// Needs root, vde_switch, wirefilter (lossy-link.ts) and iperf3. Percent, milliseconds and loss are those of one way.
+// Bulk transfer beside the kernel's TCP, over a link that loses: one message of 16 MB, and messages of 1 MiB one behind the
+// other; and the share of a bottleneck that our flow takes beside one TCP flow.
+//   npm run bench:net -- bulk [--quick | --full] [--loss 2 …] [--rtt 50 …] [--mbit 100 …] [--load stream …] [--share]
+//       [--system NAME …] [--seconds 8] [--rounds 1] [--out FILE] [--json]                  (root, Linux, iperf3)
+//   npm run bench -- bulk --sim [--loss 2 …] [--rtt 50 …] [--mbit 100 …] [--seconds 4]      (ours alone, seeded, anywhere)
+// Loss is that of each way. `--mbit 0`: as fast as this machine carries the link. Systems take turns over links of their own.
+// --quick takes under a minute, the default some minutes, --full (all rates, round trips and losses) half an hour.
 
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { createEndpoint } from '../src/index.ts';
-import type { ProtocolConfig } from '../src/protocol/config.ts';
-import { type LinkEnd, type LossyLink, openLossyLink, whyNoLink } from './lossy-link.ts';
-import { thisMachine } from './machine.ts';
+import type { BulkResult, Path } from './bulk/figures.ts';
+import { type BulkSystem, flow, SYSTEMS } from './bulk/flows.ts';
+import type { Load } from './bulk/loads.ts';
+import { simulate } from './bulk/simulated.ts';
+import { type LossyLink, openLossyLink, whyNoLink } from './lossy-link.ts';
+import { median, saveSummary, thisMachine } from './machine.ts';
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
+const { values: options } = parseArgs({
   options: {
-    loss: { type: 'string', default: '2' },
-    delay: { type: 'string', default: '25' },
-    seconds: { type: 'string', default: '10' },
-    rounds: { type: 'string', default: '1' },
-    share: { type: 'boolean', default: false },
-    'bandwidth-kb': { type: 'string', default: '2500' },
-    'queue-kb': { type: 'string', default: '125' },
-    tcp: { type: 'string', default: 'cubic' },
     net: { type: 'boolean', default: false },
+    sim: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    full: { type: 'boolean', default: false },
+    share: { type: 'boolean', default: false },
+    loss: { type: 'string', multiple: true },
+    rtt: { type: 'string', multiple: true },
+    mbit: { type: 'string', multiple: true },
+    load: { type: 'string', multiple: true },
+    system: { type: 'string', multiple: true },
+    seconds: { type: 'string' },
+    rounds: { type: 'string', default: '1' },
+    out: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
 
-/** Of one message; so many are under way at once. */
-const MESSAGE_BYTES = 100_000;
-const AT_ONCE = 64;
-const PORT = 4820;
-
-type Algorithm = ProtocolConfig['congestion'];
-
-/** What one flow has moved, in Mbit/s. */
-interface Figure {
-  readonly flow: string;
-  readonly mbitPerS: number;
+/** A link, and what goes over it. */
+interface Cell extends Path {
+  readonly load: Load;
 }
 
-const [role, ...rest] = positionals;
-if (role === 'serve') await serve(rest[0]!, rest[1] as Algorithm);
-else if (role === 'fetch') await fetch(rest[0]!, rest[1] as Algorithm, Number(rest[2]));
-else await compare();
+const LOSSES = [0, 1, 2, 5, 10];
+const ROUND_TRIPS_MS = [10, 50, 150];
+const LINKS_MBIT_PER_S = [0, 100];
+const LOADS: readonly Load[] = ['message', 'stream'];
+/** The shared bottleneck: slow enough that this machine's processor is none, with a queue of one product. */
+const SHARED = { lossPercent: 0, roundTripMs: 50, linkMbitPerS: 20 };
 
-// ---- both ends, each in a process of its own
+/** Two flows take their time to find their shares. */
+const SHARED_TIMES = 2;
+const MESSAGE_LIMIT_SECONDS = 30;
 
-async function serve(host: string, congestion: Algorithm): Promise<void> {
-  const endpoint = await createEndpoint({ host, port: PORT, config: { congestion } });
-  const body = new Uint8Array(MESSAGE_BYTES).fill(7);
-  endpoint.handle('get', () => body);
-  console.log(endpoint.address);
+function cell(load: Load, lossPercent: number, roundTripMs = 50, linkMbitPerS = 0): Cell {
+  return { load, lossPercent, roundTripMs, linkMbitPerS };
+}
+const QUICK: readonly Cell[] = [cell('stream', 2), cell('stream', 10)];
+const USUAL: readonly Cell[] = [
+  ...LOSSES.map((loss) => cell('stream', loss)),
+  ...[10, 150].map((roundTripMs) => cell('stream', 2, roundTripMs)),
+  ...[0, 2].map((loss) => cell('stream', loss, 50, 100)),
+  ...[0, 2, 10].map((loss) => cell('message', loss)),
+];
+const SIMULATED: readonly Cell[] = [
+  ...LOSSES.map((loss) => cell('stream', loss, 50, 100)),
+  ...[10, 150].map((roundTripMs) => cell('stream', 2, roundTripMs, 100)),
+  ...[0, 2, 10].map((loss) => cell('message', loss, 50, 100)),
+];
+
+const machine = thisMachine();
+const seconds = Number(options.seconds ?? (options.quick || options.sim ? 4 : 8));
+const results: BulkResult[] = [];
+if (options.sim) await inTheSimulator();
+else await onTheLink();
+await saveSummary(
+  {
+    type: 'summary',
+    version: 1,
+    suite: 'bulk',
+    machine,
+    setting: { where: options.sim ? 'simulator' : 'link', seconds, rounds: Number(options.rounds) },
+    results,
+  },
+  options,
+);
+
+async function inTheSimulator(): Promise<void> {
+  for (const cell of cells()) {
+    // Without a bottleneck nothing but the processor would end it.
+    if (cell.linkMbitPerS === 0) continue;
+    const { lossPercent, roundTripMs, linkMbitPerS: mbitPerS } = cell;
+    add({
+      ...cell,
+      system: 'nevermind',
+      mbitPerS: await simulate({ lossPercent, roundTripMs, mbitPerS }, cell.load, seconds),
+    });
+  }
 }
 
-async function fetch(address: string, congestion: Algorithm, seconds: number): Promise<void> {
-  await using endpoint = await createEndpoint({ config: { congestion } });
-  const peer = endpoint.peer(address);
-  // What has begun when the time is over does not count.
-  const signal = AbortSignal.timeout(1000 * seconds);
-  const call = { signal, deadline: Number.POSITIVE_INFINITY, expectedBytes: MESSAGE_BYTES };
-  const startedAtMs = performance.now();
-  let receivedBytes = 0;
-  const lane = async () => {
-    for (;;) {
-      await peer.call('get', null, call);
-      receivedBytes += MESSAGE_BYTES;
-    }
-  };
-  await Promise.allSettled(Array.from({ length: AT_ONCE }, lane));
-  console.log((8 * receivedBytes) / (performance.now() - startedAtMs) / 1000);
-}
-
-// ---- the run
-
-async function compare(): Promise<void> {
+async function onTheLink(): Promise<void> {
   const missing = await whyNoLink();
   if (missing !== undefined) {
-    console.error(`bench/bulk.ts cannot run here: ${missing}.`);
-    process.exitCode = 1;
-    return;
-  }
-  const figures: Figure[] = [];
-  for (let round = 0; round < Number(options.rounds); round++) {
-    figures.push(...(await (options.share ? shares() : solos())));
-  }
-  const machine = thisMachine();
-  if (options.json) {
-    console.log(
-      JSON.stringify({ type: 'summary', version: 1, suite: 'bulk', options, machine, results: figures }),
+    console.error(
+      `There can be no lossy link here: ${missing}. "npm run bench -- bulk --sim" runs anywhere.`,
     );
-    return;
+    process.exit(1);
   }
-  console.log(`${JSON.stringify(options)} ${JSON.stringify(machine)}`);
-  for (const { flow, mbitPerS } of figures) console.log(`${flow.padEnd(40)} ${mbitPerS.toFixed(1)} Mbit/s`);
+  const systems = (options.system ?? (options.quick ? ['nevermind', 'tcp-bbr'] : SYSTEMS)) as BulkSystem[];
+  if (!options.share) for (const cell of cells()) await compare(cell, systems);
+  for (const beside of ['tcp-cubic', 'tcp-bbr'] as const) await share(beside);
 }
 
-/** Each alone on the link, one after another. */
-async function solos(): Promise<Figure[]> {
-  const delayMs = Number(options.delay);
-  await using link = await openLossyLink({ delayMs, lossPercent: Number(options.loss) });
-  const figures: Figure[] = [];
-  for (const algorithm of ['bbr', 'cubic'] as const) {
-    figures.push({ flow: `TCP, ${algorithm}`, mbitPerS: await tcpFlow(link, algorithm) });
-    figures.push({ flow: `nevermind, ${algorithm}`, mbitPerS: await ourFlow(link, algorithm) });
-  }
-  return figures;
+/** What was asked for; without a word, what tells most: each of loss, round trip and rate varied by itself. */
+function cells(): readonly Cell[] {
+  const asked = options.loss ?? options.rtt ?? options.mbit ?? options.load;
+  if (asked === undefined && !options.full) return options.sim ? SIMULATED : options.quick ? QUICK : USUAL;
+  const all: Cell[] = [];
+  for (const load of (options.load as Load[] | undefined) ?? (options.full ? LOADS : (['stream'] as const)))
+    for (const linkMbitPerS of numbers(options.mbit, options.sim ? [100] : LINKS_MBIT_PER_S, [0]))
+      for (const roundTripMs of numbers(options.rtt, ROUND_TRIPS_MS, [50]))
+        for (const lossPercent of numbers(options.loss, LOSSES, [2]))
+          all.push({ load, lossPercent, roundTripMs, linkMbitPerS });
+  return all;
 }
 
-/** Each of ours beside one TCP flow, through a bottleneck and without loss but its own. */
-async function shares(): Promise<Figure[]> {
-  const figures: Figure[] = [];
-  for (const algorithm of ['bbr', 'cubic'] as const) {
-    await using link = await openLossyLink({
-      delayMs: Number(options.delay),
-      lossPercent: 0,
-      bandwidthBytesPerS: 1000 * Number(options['bandwidth-kb']),
-      queueBytes: 1000 * Number(options['queue-kb']),
-    });
-    const [ours, theirs] = await Promise.all([ourFlow(link, algorithm), tcpFlow(link, options.tcp)]);
-    const beside = `beside ${((100 * ours) / (ours + theirs)).toFixed(0)} % nevermind, ${algorithm}`;
-    figures.push({ flow: `nevermind, ${algorithm}, beside TCP, ${options.tcp}`, mbitPerS: ours });
-    figures.push({ flow: `TCP, ${options.tcp}, ${beside}`, mbitPerS: theirs });
-  }
-  return figures;
+function numbers(
+  asked: string[] | undefined,
+  all: readonly number[],
+  one: readonly number[],
+): readonly number[] {
+  if (asked !== undefined) return asked.map(Number);
+  return options.full || options.sim ? all : one;
 }
 
-/** From b to a, as all flows here. */
-async function ourFlow({ a, b }: LossyLink, algorithm: Algorithm): Promise<number> {
-  const server = ourselves(b, ['serve', b.address, algorithm]);
-  let address = '';
-  for await (const line of createInterface({ input: server.stdout! })) {
-    address = line;
-    break;
+async function compare(cell: Cell, systems: readonly BulkSystem[]): Promise<void> {
+  const rates = new Map<BulkSystem, number[]>(systems.map((system) => [system, []]));
+  for (let round = 0; round < Number(options.rounds); round++) {
+    for (const system of systems) {
+      // A link each, so that none inherits what another one has left in its queue.
+      await using link = await open(cell);
+      const limitSeconds = cell.load === 'message' ? MESSAGE_LIMIT_SECONDS : seconds;
+      const mbitPerS = await flow(link, system, cell.load, limitSeconds);
+      if (mbitPerS !== undefined) rates.get(system)!.push(mbitPerS);
+    }
   }
-  try {
-    const client = ourselves(a, ['fetch', address, algorithm, options.seconds]);
-    return Number(await text(client.stdout!));
-  } finally {
-    server.kill();
+  for (const [system, samples] of rates) {
+    add({ ...cell, system, ...(samples.length > 0 && { mbitPerS: median(samples) }) });
   }
 }
 
-function ourselves(end: LinkEnd, args: readonly string[]): ChildProcess {
-  return end.spawn(process.execPath, ['--import', 'tsx', fileURLToPath(import.meta.url), ...args]);
+async function share(beside: BulkSystem): Promise<void> {
+  const samples: { ours: number; theirs: number }[] = [];
+  for (let round = 0; round < Number(options.rounds); round++) {
+    await using link = await open(SHARED);
+    const [ours, theirs] = await Promise.all([
+      flow(link, 'nevermind', 'stream', SHARED_TIMES * seconds),
+      flow(link, beside, 'stream', SHARED_TIMES * seconds),
+    ]);
+    samples.push({ ours: ours ?? 0, theirs: theirs ?? 0 });
+  }
+  const ours = median(samples.map((sample) => sample.ours));
+  const theirs = median(samples.map((sample) => sample.theirs));
+  const sharePercent = Math.round(
+    100 * median(samples.map((sample) => sample.ours / (sample.ours + sample.theirs))),
+  );
+  add({ ...SHARED, load: 'shared', system: 'nevermind', beside, mbitPerS: ours, sharePercent });
+  add({ ...SHARED, load: 'shared', system: beside, beside: 'nevermind', mbitPerS: theirs });
 }
 
-async function tcpFlow({ a, b }: LossyLink, algorithm: string): Promise<number> {
-  const server = b.spawn('iperf3', ['--server', '--one-off', '--forceflush']);
-  for await (const line of createInterface({ input: server.stdout! })) if (line.includes('listening')) break;
-  server.stdout!.resume();
-  const args = [
-    '--client',
-    b.address,
-    '--reverse',
-    '--json',
-    '--time',
-    options.seconds,
-    '--congestion',
-    algorithm,
-  ];
-  const report = JSON.parse(await text(a.spawn('iperf3', args).stdout!));
-  if (server.exitCode === null) await once(server, 'exit');
-  return report.end.sum_received.bits_per_second / 1e6;
+function open({ lossPercent, roundTripMs, linkMbitPerS }: Path): Promise<LossyLink> {
+  const bandwidthBytesPerS = 125_000 * linkMbitPerS;
+  return openLossyLink({
+    delayMs: roundTripMs / 2,
+    lossPercent,
+    ...(linkMbitPerS > 0 && { bandwidthBytesPerS, queueBytes: (bandwidthBytesPerS * roundTripMs) / 1000 }),
+  });
+}
+
+function add(result: BulkResult): void {
+  const { load, lossPercent, roundTripMs, linkMbitPerS, system, mbitPerS, sharePercent } = result;
+  results.push({ ...result, ...(mbitPerS !== undefined && { mbitPerS: Number(mbitPerS.toFixed(2)) }) });
+  if (options.json) return;
+  const where = `${roundTripMs} ms, ${lossPercent} %, ${linkMbitPerS === 0 ? 'no bottleneck' : `${linkMbitPerS} Mbit/s`}`;
+  const what = mbitPerS === undefined ? 'not in time' : `${mbitPerS.toFixed(1)} Mbit/s`;
+  const part = sharePercent === undefined ? '' : `   ${sharePercent} % of both`;
+  console.log(`${load.padEnd(8)} ${where.padEnd(30)} ${system.padEnd(10)} ${what}${part}`);
 }

@@ -5,6 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { TopLevelSpec } from 'vega-lite';
+import { type BulkResult, bulkChart, bulkTable } from './bulk/figures.ts';
 import { writeChart } from './chart.ts';
 import type { Machine } from './machine.ts';
 import { type Row, silentServerChart, silentServerTable } from './silent-server-figures.ts';
@@ -55,6 +56,11 @@ const OTHERS = '#8a96a3';
 
 await publish<Calls>('calls', callsTable, callsChart);
 await publish<Latency>('latency', latencyTable, latencyChart);
+await publish<BulkResult>(
+  'bulk',
+  ({ results }) => bulkTable(results),
+  ({ results }) => bulkChart(results),
+);
 await publish<Silence>('silence', silenceTable, silenceChart);
 await publish<Grid>('grid', gridTable);
 await publish<Row>(

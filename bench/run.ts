@@ -4,7 +4,7 @@
 import { inWords, thisMachine } from './machine.ts';
 
 const SUITES: Readonly<Record<string, string>> = {
-  bulk: 'bulk transfer over a link with real loss, and the share of a bottleneck, beside TCP (bench:net, root)',
+  bulk: 'large messages: simulated, or (bench:net, root) over a link that loses, beside TCP, and sharing with it',
   calls: 'small calls over loopback, beside what else there is',
   cancel: 'a hundred thousand calls taken back at once',
   deadlines:

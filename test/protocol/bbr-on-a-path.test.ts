@@ -32,6 +32,17 @@ describe('BBR alone on a bottleneck', () => {
   });
 });
 
+// P-67
+test('a sender that got no processor takes the path for no slower than it is', async () => {
+  const controller = bbr();
+  const starved = { untilMs: 3000, everyMs: 60 };
+  const { flows } = await runFlows(FULL_PATH, [{ controller, starved }], 4000);
+  const filled = (fromMs: number, toMs: number) =>
+    flows[0]!.bytesPerMs(fromMs, toMs) / FULL_PATH.bandwidthBytesPerMs;
+  expect(filled(2000, 3000)).toBeLessThan(0.5);
+  expect(filled(3200, 4000)).toBeGreaterThan(0.9);
+});
+
 describe('BBR among others', () => {
   test.each([0.5, 1, 2])('takes 0.3 to 0.7 beside CUBIC, with a queue of %f products', async (products) => {
     const path = { ...FULL_PATH, queueBytes: products * 80_000 };

@@ -34,6 +34,8 @@ export interface FlowPlan {
   readonly startsAtMs?: number;
   /** So many bytes every `everyMs`, instead of as many as possible. */
   readonly bursts?: { readonly bytes: number; readonly everyMs: number };
+  /** Until then its process gets the processor only so often. */
+  readonly starved?: { readonly untilMs: number; readonly everyMs: number };
 }
 
 const RECEIVER = '10.0.0.200';
@@ -61,6 +63,7 @@ export class BulkFlow {
   #wakesAtMs = Number.POSITIVE_INFINITY;
   #probesAllowed = 0;
   #probeCount = 0;
+  #starvedUntilMs = 0;
   ackedBytes = 0;
   sentPackets = 0;
   lostPackets = 0;
@@ -116,6 +119,14 @@ export class BulkFlow {
   #send(): void {
     const nowMs = this.#clock.now();
     const { controller } = this;
+    const { starved } = this.#plan;
+    if (starved !== undefined && nowMs < starved.untilMs) {
+      if (nowMs < this.#starvedUntilMs) {
+        this.#wakeAt(this.#starvedUntilMs);
+        return;
+      }
+      this.#starvedUntilMs = nowMs + starved.everyMs;
+    }
     while (this.#unsentBytes > 0) {
       const fits = this.#sent.bytesInFlight + DATAGRAM_BYTES <= controller.windowBytes;
       if (this.#probesAllowed === 0 && !fits) break;
@@ -125,6 +136,7 @@ export class BulkFlow {
         this.#wakeAt(atMs);
         return;
       }
+      if (this.#pacer.behind) controller.onAppLimited(this.#sent.bytesInFlight);
       this.#probesAllowed = Math.max(0, this.#probesAllowed - 1);
       this.#sendOne(nowMs);
     }

@@ -1,0 +1,10 @@
+// What the suite `bulk` moves.
+
+/** One large message; or messages one behind the other, some of them under way at once. */
+export type Load = 'message' | 'stream';
+
+/** About the largest that there can be. */
+export const LARGE_MESSAGE_BYTES = 16_000_000;
+export const STREAM_MESSAGE_BYTES: number = 1024 * 1024;
+/** More than a receiver grants in all, so that there is always something to send. */
+export const AT_ONCE = 16;
