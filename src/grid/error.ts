@@ -109,7 +109,7 @@ const RPC_OUTCOMES: Readonly<Partial<Record<RpcError['code'], string>>> = {
   PEER_UNREACHABLE: 'does not run: nobody listens at its port',
   PEER_RESTARTED: 'was restarted',
   OVERLOADED: 'is overloaded',
-  UNAUTHORIZED: 'does not let us in: its owner lists other keys than ours, or its address has changed',
+  UNAUTHORIZED: 'does not allow it: its owner lists other keys than ours, or its address has changed',
   NETWORK_UNREACHABLE: 'cannot be reached from here',
   HOST_UNKNOWN: 'its host name is not known',
 };
