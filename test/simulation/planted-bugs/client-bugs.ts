@@ -76,8 +76,8 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: CLIENT_CALLS,
-        find: 'this.#waiting.delete(call);\n    this.#outbox.remove(call);\n    call.message.release(this.#context.messages);',
-        replace: 'this.#waiting.delete(call);\n    call.message.release(this.#context.messages);',
+        find: 'this.#outbox.remove(call);\n    call.message.release(this.#context.messages);',
+        replace: '',
       },
       {
         file: 'src/protocol/outbox.ts',

@@ -166,7 +166,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
     foundBy: 'bounded',
     withinSeeds: 30,
     workload: 'calls',
-    config: { maxReassemblyBytes: 60_000, maxReassemblyBytesPerPeer: 60_000 },
+    config: { maxReassemblyBytes: 60_000 },
   },
   {
     name: 'memory-budget-leak',
