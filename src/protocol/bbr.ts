@@ -272,15 +272,15 @@ export class BbrController implements CongestionController {
   /** What fills the path `gain` times, and no less than what keeps both ends busy between two timers. */
   #targetBytes(gain: number): number {
     const quantumBytes = Math.max(2 * this.#datagramBytes, this.bandwidthBytesPerMs * QUANTUM_MS);
-    return Math.max(this.#productBytes(gain), 3 * quantumBytes, this.#leastBytes);
+    return Math.max(this.#productBytes(gain), 3 * quantumBytes, this.#leastBytes());
   }
 
-  get #leastBytes(): number {
+  #leastBytes(): number {
     return 4 * this.#datagramBytes;
   }
 
-  get #cruisingBytes(): number {
-    return Math.max(this.#leastBytes, (1 - HEADROOM) * this.#ceilingBytes);
+  #cruisingBytes(): number {
+    return Math.max(this.#leastBytes(), (1 - HEADROOM) * this.#ceilingBytes);
   }
 
   // ---- the phases
@@ -349,7 +349,7 @@ export class BbrController implements CongestionController {
   /** Our queue is gone. One that still stands after so many rounds is somebody else's. */
   #isDownEnough(inFlightBytes: number): boolean {
     if (this.#phaseRounds >= DOWN_ROUNDS_MAX) return true;
-    return inFlightBytes <= Math.min(this.#targetBytes(1), this.#cruisingBytes);
+    return inFlightBytes <= Math.min(this.#targetBytes(1), this.#cruisingBytes());
   }
 
   #enterUp(nowMs: number): void {
@@ -430,17 +430,21 @@ export class BbrController implements CongestionController {
     const grownBytes = this.#windowBytes + ackedBytes;
     if (this.#pipe.full) this.#windowBytes = Math.min(grownBytes, targetBytes);
     else if (this.#windowBytes < targetBytes) this.#windowBytes = grownBytes;
-    this.#windowBytes = Math.max(Math.min(this.#windowBytes, this.#windowMaxBytes), this.#leastBytes);
+    this.#windowBytes = Math.max(Math.min(this.#windowBytes, this.#windowMaxBytes()), this.#leastBytes());
   }
 
-  get #windowMaxBytes(): number {
+  #windowMaxBytes(): number {
     switch (this.#phase) {
       case 'startup':
         return Number.POSITIVE_INFINITY;
       case 'cruise':
-        return Math.min(this.#boundBytes, this.#cruisingBytes);
+        return Math.min(this.#boundBytes, this.#cruisingBytes());
       case 'probe-rtt':
-        return Math.min(this.#boundBytes, this.#cruisingBytes, this.#targetBytes(GAINS['probe-rtt'].window));
+        return Math.min(
+          this.#boundBytes,
+          this.#cruisingBytes(),
+          this.#targetBytes(GAINS['probe-rtt'].window),
+        );
       default:
         return Math.min(this.#boundBytes, this.#ceilingBytes);
     }

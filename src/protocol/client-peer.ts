@@ -93,7 +93,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
   report(nowMs: number): PeerReport {
     const { rtt, lossRate } = this.path;
     const { lastHeardAtMs, state, why } = this.health;
-    const { unansweredProbes, probesToSilence } = this.#evidence;
+    const { unansweredProbes, probesToSilence } = this.#evidence();
     return {
       health: state,
       ...(state === 'silent' && { silence: why }),
@@ -383,7 +383,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     this.calls.failAll('NETWORK_UNREACHABLE', 'when-heard', nowMs);
   }
 
-  get #evidence(): Evidence {
+  #evidence(): Evidence {
     const { config } = this.#context;
     const { probeTimeoutMs, probeLossProbability } = this.path;
     const link = this.#isForgotten ? undefined : this.#link;
@@ -429,7 +429,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     if (this.#link !== undefined && this.#link.probeCount >= PROBES_BEFORE_HANDSHAKE) {
       this.#handshakes.want(nowMs);
     }
-    switch (this.health.onTimer(nowMs, this.#evidence)) {
+    switch (this.health.onTimer(nowMs, this.#evidence())) {
       case 'declare-silent':
         this.#declareSilent(false, nowMs);
         break;
@@ -469,7 +469,7 @@ export class ClientPeer implements CalledPeer, PeerInput, AttemptInput, TimerTar
     const atMs = Math.min(
       this.#link?.timerAtMs() ?? Number.POSITIVE_INFINITY,
       this.#handshakes.timerAtMs,
-      this.health.timerAtMs(nowMs, this.#evidence),
+      this.health.timerAtMs(nowMs, this.#evidence()),
     );
     this.#timerEntry = setTimer(this.#context.timers, this.#timerEntry, this, atMs);
   }

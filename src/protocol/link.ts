@@ -239,7 +239,7 @@ export class Link {
       this.sent.lossAtMs,
       this.#probeAtMs,
       this.#pacedAtMs,
-      this.#duplicatesAtMs,
+      this.#duplicatesAtMs(),
     );
   }
 
@@ -319,7 +319,7 @@ export class Link {
       return this.#build(0, false, nowMs);
     }
     const dataBytes = this.#dataAllowedBytes(nowMs);
-    const mayAsk = this.#mayElicitAck;
+    const mayAsk = this.#mayElicitAck();
     const controlWanted = (this.#outbox.hasControl && !this.#quiet) || this.#pingWanted || this.#proof.isDue;
     const ackDue = this.received.ackDueAtMs <= nowMs;
     // Before data: who is held up by neither window nor pacer would never come to it.
@@ -328,7 +328,7 @@ export class Link {
     if (dataBytes > 0 || (controlWanted && mayAsk) || ackDue) {
       return this.#build(dataBytes, mayAsk && !this.#quiet, nowMs);
     }
-    if (this.#duplicatesAtMs <= nowMs) return this.#build(0, false, nowMs);
+    if (this.#duplicatesAtMs() <= nowMs) return this.#build(0, false, nowMs);
     return this.#mtuProbe(nowMs);
   }
 
@@ -345,7 +345,7 @@ export class Link {
    * False when so much waits to be acknowledged that nothing more is added: control frames are bound by no window,
    * but a peer that makes us say things and acknowledges none of them shall not fill our memory.
    */
-  get #mayElicitAck(): boolean {
+  #mayElicitAck(): boolean {
     const { sent } = this;
     if (this.#probesAllowed > 0 || sent.ackElicitingInFlight < UNWINDOWED_PACKETS) return true;
     return sent.bytesInFlight < this.path.congestion.windowBytes;
@@ -382,18 +382,19 @@ export class Link {
   }
 
   /** When duplicates want a datagram of their own. */
-  get #duplicatesAtMs(): number {
-    return this.#hasSpareCapacity ? this.#duplicates.ownAtMs(this.#hasProbeLeft) : Number.POSITIVE_INFINITY;
+  #duplicatesAtMs(): number {
+    if (!this.#hasSpareCapacity()) return Number.POSITIVE_INFINITY;
+    return this.#duplicates.ownAtMs(this.#hasProbeLeft());
   }
 
   /** A probe timeout allows one packet more: it is for the duplicate of what the first one repeats. */
-  get #hasProbeLeft(): boolean {
+  #hasProbeLeft(): boolean {
     // P-121
     return this.probeCount > 0 && this.#probesAllowed > 0;
   }
 
   /** Nothing else waits for the path, and less than half of the window is in use. */
-  get #hasSpareCapacity(): boolean {
+  #hasSpareCapacity(): boolean {
     if (this.#quiet || this.#first !== undefined || !this.path.trusted || this.#outbox.hasMessages)
       return false;
     return this.sent.bytesInFlight < this.path.congestion.windowBytes / 2;
@@ -414,7 +415,7 @@ export class Link {
     }
     // P-15, P-16
     this.received.fill(packet, nowMs);
-    if (this.#mayElicitAck) this.#proof.fill(packet);
+    if (this.#mayElicitAck()) this.#proof.fill(packet);
     if (withControl) this.#outbox.fillControl(packet);
     if (dataBytes > 0) {
       const mayBeLost = this.path.losesLately || this.probeCount > 0;
@@ -422,9 +423,9 @@ export class Link {
       this.#isCrowded = this.#outbox.hasMessages;
     }
     // P-118, P-120
-    if (this.#hasSpareCapacity)
-      this.#duplicates.fill(packet, packet.at === headerBytes, this.#hasProbeLeft, nowMs);
-    if (this.#pingWanted && this.#mayElicitAck && !packet.ackEliciting) {
+    if (this.#hasSpareCapacity())
+      this.#duplicates.fill(packet, packet.at === headerBytes, this.#hasProbeLeft(), nowMs);
+    if (this.#pingWanted && this.#mayElicitAck() && !packet.ackEliciting) {
       packet.buffer[packet.at++] = FRAME.ping;
       packet.ackEliciting = true;
     }

@@ -22,13 +22,13 @@ export class Pacer {
   setRate(nowMs: number, bytesPerMs: number): void {
     this.#fill(nowMs);
     this.#bytesPerMs = bytesPerMs;
-    this.#tokenBytes = Math.min(this.#tokenBytes, this.#mostBytes);
+    this.#tokenBytes = Math.min(this.#tokenBytes, this.#mostBytes());
   }
 
   /** The path carries datagrams of another size now. */
   setDatagramBytes(datagramBytes: number): void {
     this.#datagramBytes = datagramBytes;
-    this.#tokenBytes = Math.min(this.#tokenBytes, this.#mostBytes);
+    this.#tokenBytes = Math.min(this.#tokenBytes, this.#mostBytes());
   }
 
   /** Whether a datagram of this size may leave now. */
@@ -44,7 +44,7 @@ export class Pacer {
   nextSendAt(nowMs: number, sizeBytes: number): number {
     this.#fill(nowMs);
     // A datagram larger than the burst leaves when the bucket is full, or it would never leave.
-    const neededBytes = Math.min(sizeBytes, this.#burstBytes) - this.#tokenBytes;
+    const neededBytes = Math.min(sizeBytes, this.#burstBytes()) - this.#tokenBytes;
     if (neededBytes <= ROUNDING_BYTES || this.#bytesPerMs === Number.POSITIVE_INFINITY) return nowMs;
     const madeUpBytes = Math.min(this.#missedBytes, neededBytes / 2);
     this.#awaitedAtMs = nowMs + (neededBytes - madeUpBytes) / this.#bytesPerMs;
@@ -68,14 +68,14 @@ export class Pacer {
     this.#tokenBytes -= sizeBytes;
   }
 
-  get #burstBytes(): number {
+  #burstBytes(): number {
     const unpaced = this.#bytesPerMs === Number.POSITIVE_INFINITY;
     return Math.max(BURST_DATAGRAMS * this.#datagramBytes, unpaced ? 0 : this.#bytesPerMs * BURST_MS);
   }
 
   /** As much accrues until the next timer at twice the rate. */
-  get #mostBytes(): number {
-    return 2 * this.#burstBytes;
+  #mostBytes(): number {
+    return 2 * this.#burstBytes();
   }
 
   #fill(nowMs: number): void {
@@ -91,7 +91,7 @@ export class Pacer {
     const catchingUp = lateBytes > 0 || this.#missedBytes > 0;
     const madeUpBytes = Math.min(this.#missedBytes, accruedBytes);
     const filledBytes = this.#tokenBytes + accruedBytes + madeUpBytes;
-    this.#tokenBytes = Math.min(filledBytes, catchingUp ? this.#mostBytes : this.#burstBytes);
+    this.#tokenBytes = Math.min(filledBytes, catchingUp ? this.#mostBytes() : this.#burstBytes());
     const overBytes = filledBytes - this.#tokenBytes;
     // A bucket that runs over though nobody was late is that of somebody who has nothing to send.
     if (lateBytes === 0 && overBytes > 0) this.#missedBytes = 0;

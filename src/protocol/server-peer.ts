@@ -113,7 +113,7 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     while (this.#candidates.length > MAX_CANDIDATES) this.#dropLink(this.#candidates.shift()!);
     this.lastHeardMs = nowMs;
     context.touch(this);
-    if (!this.#listens) return true;
+    if (!this.#listens()) return true;
     link.received.onReceived(acceptance.opened.packetNumber, true, nowMs);
 
     // Made for another incarnation: the client decides what of it may be sent to this one.
@@ -135,7 +135,7 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     const frames = decodeFrames(packet.frames);
     if (frames === undefined) return false;
     this.#noteAddress(link, packet);
-    const listens = this.#listens;
+    const listens = this.#listens();
     const ackEliciting = frames.some((frame) => frame.type !== 'ack');
     if (listens) link.received.onReceived(packet.packetNumber, ackEliciting, nowMs);
     this.lastHeardMs = nowMs;
@@ -146,7 +146,7 @@ export class ServerPeer implements PeerInput, CallingClient, TimerTarget {
     return sound;
   }
 
-  get #listens(): boolean {
+  #listens(): boolean {
     const limit = this.path.trusted ? MAX_CONTROL_WAITING : MAX_CONTROL_WAITING_UNPROVEN;
     return this.#outbox.controlCount < limit;
   }
