@@ -93,7 +93,10 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
   {
     name: 'lost-pieces-of-cancelled-calls',
     story: 'a piece that is lost is sent again though its call was cancelled',
-    edits: [{ file: CLIENT_CALL, find: "return this.state === 'settled';", replace: 'return false;' }],
+    edits: [
+      { file: CLIENT_CALL, find: "return this.state === 'settled';", replace: 'return false;' },
+      { file: CLIENT_CALLS, find: 'call.message.release(this.#context.messages);', replace: '' },
+    ],
     foundBy: 'nothing-after-cancel',
     withinSeeds: 20,
     workload: 'calls',

@@ -122,6 +122,7 @@ export const SERVER_BUGS: readonly PlantedBug[] = [
         find: 'this.#releaseRequest(call);\n    this.#outbox.remove(call);',
         replace: 'this.#releaseRequest(call);',
       },
+      { file: SERVER_CALLS, find: 'call.message.release(this.#context.messages);', replace: '' },
     ],
     foundBy: 'nothing-after-cancel',
     withinSeeds: 30,
