@@ -166,9 +166,8 @@ export class Handshakes {
   wantForOutbox(nowMs: number): void {
     const { state } = this;
     if (state === 'wanted' || state === 'waiting') return;
-    // Attempts may be left over from calls that were cancelled; who calls now needs a new one. What is left to
-    // be said to a peer without calls is worth one only.
-    if (this.#outbox.hasMessages || (this.#outbox.hasControl && state === 'idle')) this.want(nowMs);
+    // Attempts may be left over from calls that were cancelled; who calls now, or has a CANCEL to tell, needs a new one.
+    if (this.#outbox.hasMessages || this.#outbox.hasControl) this.want(nowMs);
   }
 
   /** The next first datagram. `peerEpoch`: the peer's incarnation, 0 when not known. */

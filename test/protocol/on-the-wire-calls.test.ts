@@ -275,6 +275,31 @@ describe('never mind', () => {
     expect(wire.framesOf('client', 'cancel')).toHaveLength(afterArrival);
   });
 
+  // P-43
+  test('CANCEL is repeated also when the call was all that there was, and the answer to its handshake is lost', () => {
+    const wire = new TwoEndpoints();
+    wire.lose = ({ by, atMs }) => by === 'server' || (atMs > 50 && atMs < 1000);
+    const callId = wire.call('safe');
+    wire.run(40);
+    wire.cancel(callId);
+    wire.run(4000);
+    expect(wire.requestsCancelled).toMatchObject([{ ref: { callId }, reason: 'cancelled' }]);
+  });
+
+  // P-43, P-49, P-92
+  test('and who answers none of them is silent, and told when it is heard', () => {
+    const wire = new TwoEndpoints();
+    wire.lose = ({ by, atMs }) => (by === 'server' ? atMs < 20_000 : atMs > 50 && atMs < 20_000);
+    const callId = wire.call('safe');
+    wire.run(40);
+    wire.cancel(callId);
+    wire.run(10_000);
+    expect(wire.client.stats.peersSilent).toBe(1);
+    expect(wire.requestsCancelled).toEqual([]);
+    wire.run(60_000);
+    expect(wire.requestsCancelled).toMatchObject([{ ref: { callId }, reason: 'cancelled' }]);
+  });
+
   // P-44
   test('a whole operation is cancelled with one frame, also when the window is full', () => {
     const wire = new TwoEndpoints().warmUp();
