@@ -243,9 +243,10 @@ export class MemoryFiles implements Files {
     if (fault === 'crash') {
       try {
         effect();
-      } finally {
-        this.crash();
+      } catch {
+        // It would have failed: nobody is left to hear of that.
       }
+      this.crash();
       throw fileError('ECRASHED', kind, path);
     }
     const result = effect();
