@@ -3,7 +3,9 @@
 // whoever keeps it there.
 
 import { randomBytes } from 'node:crypto';
-import { constants, link, open, rm, writeFile } from 'node:fs/promises';
+import { constants, link, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { nodeFiles } from '../storage/node-files.ts';
 import { EXIT } from './exit-codes.ts';
 import { CliError, fileProblem, isErrnoException } from './failure.ts';
 import { quoteName } from './units.ts';
@@ -23,6 +25,9 @@ const SECRET_FILE_BYTES_MAX = 16_384;
 /** A pipe without a writer, or a device, is opened to be looked at, not to be waited for. Windows has no such flag. */
 const READ_WITHOUT_WAITING: number = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
+/** How the name of a file ends that is not yet where it belongs. */
+const UNFINISHED = '.unfinished';
+
 /** What a file holds, without the blanks around it; `undefined` when there is no such file. @throws CliError KEY_FILE when it cannot be used. */
 export async function findSecret(path: string, kind: SecretKind): Promise<string | undefined> {
   try {
@@ -38,15 +43,19 @@ export async function findSecret(path: string, kind: SecretKind): Promise<string
  * once, one makes it and all get the same. @throws CliError KEY_FILE.
  */
 export async function keepSecret(path: string, kind: SecretKind, make: () => string): Promise<string> {
-  const found = await findSecret(path, kind);
-  if (found !== undefined) return found;
-  // Written aside and linked: whoever sees the file sees all of it.
-  const mine = `${path}.${randomBytes(8).toString('hex')}`;
+  return (await findSecret(path, kind)) ?? (await makeSecret(path, kind, make()));
+}
+
+/** Written aside and linked: whoever sees the file sees all of it. */
+async function makeSecret(path: string, kind: SecretKind, secret: string): Promise<string> {
+  const mine = `${path}.${randomBytes(8).toString('hex')}${UNFINISHED}`;
   try {
-    await writeFile(mine, `${make()}\n`, { flag: 'wx', mode: 0o600, flush: true });
+    await writeFile(mine, `${secret}\n`, { flag: 'wx', mode: 0o600, flush: true });
     await link(mine, path).catch((error: unknown) => {
-      if (!isErrnoException(error) || error.code !== 'EEXIST') throw error;
+      // Somebody else was first, and may have removed ours already.
+      if (!isErrnoException(error) || (error.code !== 'EEXIST' && error.code !== 'ENOENT')) throw error;
     });
+    await nodeFiles.syncFolder(dirname(path));
     return await readSecret(path, kind);
   } catch (error) {
     throw unusable(error, path, kind);
@@ -73,7 +82,20 @@ async function readSecret(path: string, kind: SecretKind): Promise<string> {
     );
   }
   if (status.size > SECRET_FILE_BYTES_MAX) throw noSecret(path, kind);
-  return (await file.readFile('utf8')).trim();
+  const secret = (await file.readFile('utf8')).trim();
+  await removeUnfinished(path);
+  return secret;
+}
+
+/**
+ * What processes have left that ended while they made this file: each holds a secret. Only when the file is there: who is
+ * making it at this moment does without its own then. Where nothing can be removed, it stays.
+ */
+async function removeUnfinished(path: string): Promise<void> {
+  const folder = dirname(path);
+  const names = await readdir(folder).catch(() => []);
+  const leftOver = names.filter((name) => name.startsWith(`${basename(path)}.`) && name.endsWith(UNFINISHED));
+  await Promise.allSettled(leftOver.map((name) => rm(join(folder, name))));
 }
 
 function unusable(error: unknown, path: string, kind: SecretKind): unknown {

@@ -2,13 +2,14 @@
 
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { AllowList, parseAllowedKeys, SETTLED_AFTER_MS } from '../../src/cli/allow-list.ts';
 import { EXIT } from '../../src/cli/exit-codes.ts';
 import { leaseSecret } from '../../src/cli/lease-secret.ts';
 import { keepSecret } from '../../src/cli/secret-file.ts';
 import { VirtualClock } from '../../src/sim/clock.ts';
+import { nodeFiles } from '../../src/storage/node-files.ts';
 import { parseAddress } from '../../src/transport/address.ts';
 import { type FakeIo, fakeIo, run, testFolder } from './cli-fixture.ts';
 
@@ -60,6 +61,29 @@ describe('nevermind key', () => {
     );
     expect(new Set(all).size).toBe(1);
     expect(await readdir(folder)).toEqual(['secret']);
+  });
+
+  test('removes what was left by who ended while making it, and nothing else', async () => {
+    const folder = await testFolder();
+    const path = join(folder, 'my.key');
+    const leftOver = `${path}.0123456789abcdef.unfinished`;
+    for (const _ of ['made', 'found']) {
+      await writeFile(leftOver, 'half a key', { mode: 0o600 });
+      await writeFile(join(folder, 'other.key.unfinished'), 'not ours');
+      expect((await run(['key', path])).exitCode).toBe(EXIT.ok);
+      expect((await readdir(folder)).sort()).toEqual(['my.key', 'other.key.unfinished']);
+    }
+  });
+
+  test('that is made is on the disk, its name too', async () => {
+    const path = join(await testFolder(), 'secret');
+    const synced = vi.spyOn(nodeFiles, 'syncFolder').mockImplementation(async (folder) => {
+      expect(await readdir(folder)).toContain('secret');
+    });
+    onTestFinished(() => synced.mockRestore());
+    await keepSecret(path, KIND, () => 'secret');
+    await keepSecret(path, KIND, () => 'another');
+    expect(synced.mock.calls).toEqual([[dirname(path)]]);
   });
 
   test('that is no regular file is refused, and not waited for', async () => {
