@@ -80,6 +80,7 @@ export class LateWatch<Subject = undefined> {
       startedAtMs: this.#options.clock.now(),
       ageMs: () => this.#options.clock.now() - question.startedAtMs,
       isOverdue: false,
+      excusedAtAgeMs: Number.NEGATIVE_INFINITY,
       overdue: () => {
         question.isOverdue = true;
         this.#raise(question, 'overdue');
@@ -196,10 +197,22 @@ export class LateWatch<Subject = undefined> {
     this.#timer = clock.setTimer(Math.max(1, atMs - clock.now()), () => {
       const lagMs = clock.now() - atMs;
       this.#timerAtMs = Number.POSITIVE_INFINITY;
-      // This process stood still: what answers came meanwhile are not read yet, so nobody is to blame.
-      if (lagMs > STALL_MS) for (const question of this.#asked) question.startedAtMs += lagMs + STALL_MS;
+      if (lagMs > STALL_MS) this.#excuse(lagMs);
       this.#check();
     });
+  }
+
+  /**
+   * This process stood still, for which nobody is to blame. What answers came meanwhile are not read yet: so each question
+   * gets some time more, but not again before it has aged by twice that, or where every timer is late nothing ever were.
+   */
+  #excuse(lagMs: number): void {
+    for (const question of this.#asked) {
+      question.startedAtMs += lagMs;
+      if (question.ageMs() < question.excusedAtAgeMs + 2 * STALL_MS) continue;
+      question.startedAtMs += STALL_MS;
+      question.excusedAtAgeMs = question.ageMs();
+    }
   }
 
   #disarm(): void {
@@ -233,6 +246,8 @@ interface WatchedQuestion<Subject> extends Question<Subject> {
   lateness: Lateness;
   startedAtMs: number;
   isOverdue: boolean;
+  /** How old it was when it was last given time because we had stood still. */
+  excusedAtAgeMs: number;
   /** After how long it is late when there is nothing to compare it with. */
   readonly patienceMs: number;
 }
@@ -253,7 +268,7 @@ export const BLOCKS_TOLERATED = 4;
 const LATE_DEVIATIONS = 4;
 const SAMPLES_PER_SERVER = 4;
 
-/** A timer that fires so much too late means that this process was stopped; the time that it then gets to read. */
+/** A timer that fires so much too late means that this process was stopped; so much time it then has to read. */
 const STALL_MS = 100;
 
 /** The lower one of two. */

@@ -24,6 +24,35 @@ function setUp(serverCount = 6, options: Partial<LateWatchOptions<string>> = {})
   return { clock, raised, watch, ask, answerAfter };
 }
 
+/** One question, which is late after 500 ms, in a process whose timers the test fires as late as it likes. */
+function stallingQuestion() {
+  let nowMs = 0;
+  const timers: { atMs: number; fire: () => void }[] = [];
+  const clock = {
+    now: () => nowMs,
+    wokeAtMs: () => Number.NEGATIVE_INFINITY,
+    setTimer: (delayMs: number, fire: () => void) => {
+      const timer = { atMs: nowMs + delayMs, fire };
+      timers.push(timer);
+      return { cancel: () => void timers.splice(timers.indexOf(timer), 1) };
+    },
+  };
+  const raised: string[] = [];
+  const watch = new LateWatch<undefined>({
+    clock,
+    floorMs: 100,
+    unknownMs: 500,
+    onLate: ({ lateness }) => raised.push(lateness),
+  });
+  const question = watch.ask(new MemoryServer('s', clock), undefined);
+  const fireLate = (byMs: number): void => {
+    const { atMs, fire } = timers.shift()!;
+    nowMs = atMs + byMs;
+    fire();
+  };
+  return { question, raised, fireLate };
+}
+
 describe('LateWatch', () => {
   test('finds late who takes longer than the others by more than they differ', async () => {
     const { clock, raised, ask, answerAfter } = setUp();
@@ -163,33 +192,25 @@ describe('LateWatch', () => {
     expect(raised.at(-1)).toBe('q1 late @1500');
   });
 
-  test('blames nobody when this process stood still', async () => {
-    let nowMs = 0;
-    const timers: { atMs: number; fire: () => void }[] = [];
-    const clock = {
-      now: () => nowMs,
-      wokeAtMs: () => Number.NEGATIVE_INFINITY,
-      setTimer: (delayMs: number, fire: () => void) => {
-        const timer = { atMs: nowMs + delayMs, fire };
-        timers.push(timer);
-        return { cancel: () => void timers.splice(timers.indexOf(timer), 1) };
-      },
-    };
-    const raised: string[] = [];
-    const watch = new LateWatch<undefined>({
-      clock,
-      floorMs: 100,
-      unknownMs: 500,
-      onLate: ({ lateness }) => raised.push(lateness),
-    });
-    const question = watch.ask(new MemoryServer('s', clock), undefined);
-    nowMs = 60_000;
-    timers.shift()!.fire();
+  test('blames nobody when this process stood still', () => {
+    const { question, raised, fireLate } = stallingQuestion();
+    fireLate(59_500);
     expect(raised).toEqual([]);
     expect(question.ageMs()).toBe(400);
-    nowMs += 100;
-    timers.shift()!.fire();
+    fireLate(0);
     expect(raised).toEqual(['late']);
+  });
+
+  test('finds late also where every timer is late, counting none of that', () => {
+    const { question, raised, fireLate } = stallingQuestion();
+    const agesMs: number[] = [];
+    while (!raised.includes('hopeless') && agesMs.length < 100) {
+      fireLate(150);
+      agesMs.push(question.ageMs());
+    }
+    expect(raised).toEqual(['late', 'very late', 'hopeless']);
+    // At 500, 1250 and 5000, each after one time to read.
+    expect(agesMs).toEqual([400, 500, 1150, 1250, 4900, 5000]);
   });
 
   test('keeps no timer when nothing is open', async () => {
