@@ -310,7 +310,8 @@ export class DatagramTransport implements Transport, CallStarter {
         this.#pending.overdue(event.callId, event.afterMs);
         break;
       case 'request':
-        this.#onRequest(event);
+        // A handler of the same datagram may have closed us: those behind it do not begin, as if they had come later.
+        if (!this.#closed) this.#onRequest(event);
         break;
       case 'request-cancelled': {
         const request = this.#running.get(event.ref.number);

@@ -170,6 +170,29 @@ export function describeAbsence(adapter: Adapter): void {
       }));
   });
 
+  describe('a server that closes while it runs a handler', () => {
+    test('begins nothing of what came together with that request', () =>
+      adapter.run(async ({ server, peer }) => {
+        const closed = new Gate();
+        const begun: unknown[] = [];
+        server.handle('close', () => {
+          void server.close();
+          closed.open();
+        });
+        server.handle('begin', (request) => void begun.push(request));
+        await peer.call('begin', 'before');
+        const caller = new AbortController();
+        const calls = ['close', 'begin', 'begin'].map((method) =>
+          peer.call(method, 'together', { signal: caller.signal }),
+        );
+        const outcomes = Promise.allSettled(calls);
+        await closed.opened;
+        caller.abort();
+        await outcomes;
+        expect(begun).toEqual(['before']);
+      }));
+  });
+
   describe('a client that closes', () => {
     test('fails what is outstanding with CLOSED, and whatever is called later', () =>
       adapter.run(async (world) => {
