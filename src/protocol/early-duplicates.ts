@@ -62,7 +62,7 @@ export class EarlyDuplicates implements WholeMessages {
 
   /** A message has left in one piece, on a path that loses. */
   add(outgoing: Outgoing, nowMs: number): void {
-    if (this.#share === false || outgoing.message.bytes.length > SMALL_MESSAGE_BYTES) return;
+    if (this.#share === false || outgoing.message.sizeBytes > SMALL_MESSAGE_BYTES) return;
     if (this.#waiting.length === WAITING_MAX) this.#waiting.shift();
     this.#waiting.push({ outgoing, sentAtMs: nowMs });
   }

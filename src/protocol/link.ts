@@ -20,9 +20,6 @@ const PROBES_PER_TIMEOUT = 2;
 /** Packets that may wait for an acknowledgement whatever the congestion window says: CANCEL waits for no window. */
 const UNWINDOWED_PACKETS = 64;
 
-/** Doublings of the probe timeout at most. */
-const MAX_BACKOFF_DOUBLINGS = 10;
-
 /** A datagram to send. */
 export interface Transmit {
   readonly to: PathAddress;
@@ -290,14 +287,9 @@ export class Link {
     this.#context.observer?.sessionUpdated(this);
   }
 
-  /** RFC 9002, 6.2.1, with up to a tenth of jitter on the repeated ones, and a bound on the doubling. */
   #probeDelayMs(): number {
-    const { config, jitter } = this.#context;
-    const base = this.path.probeTimeoutMs;
-    if (this.probeCount === 0) return base;
-    // P-65
-    const backedOff = base * 2 ** Math.min(this.probeCount, MAX_BACKOFF_DOUBLINGS);
-    return Math.min(backedOff, Math.max(2 * base, config.maxProbeDistanceMs)) * (1 + 0.1 * jitter());
+    const jitter = this.probeCount === 0 ? 0 : this.#context.jitter();
+    return this.path.probeDelayMs(this.probeCount, jitter);
   }
 
   #armProbe(nowMs: number): void {

@@ -139,7 +139,7 @@ export class Outbox {
         packet.ackEliciting = true;
         const to = outgoing.message.lastTakenEnd;
         packet.items.push(new Piece(this, outgoing, from, to));
-        if (from === 0 && to === outgoing.message.bytes.length) whole?.add(outgoing, nowMs);
+        if (from === 0 && to === outgoing.message.sizeBytes) whole?.add(outgoing, nowMs);
       }
       this.remove(outgoing);
     }
@@ -148,12 +148,12 @@ export class Outbox {
   /** Puts a message that has left whole into a packet once more; false for want of room. */
   repeat(packet: PacketBuilder, outgoing: Outgoing, nowMs: number): boolean {
     const { message } = outgoing;
-    if (packet.room < message.bytes.length + PIECE_OVERHEAD_BYTES_MAX) return false;
+    if (packet.room < message.sizeBytes + PIECE_OVERHEAD_BYTES_MAX) return false;
     message.repeat();
     message.datagrams++;
     packet.at = outgoing.writePiece(packet.buffer, packet.at, packet.room, nowMs);
     packet.ackEliciting = true;
-    packet.items.push(new Duplicate(this, outgoing, 0, message.bytes.length));
+    packet.items.push(new Duplicate(this, outgoing, 0, message.sizeBytes));
     return true;
   }
 }

@@ -102,8 +102,8 @@ export class OutgoingMessage {
 
   /** All of it is the next piece, as if it had been lost. Only when nothing of it waits to be sent. */
   repeat(): void {
-    if (this.bytes.length === 0) this.#emptyPending = true;
-    else this.#lost.push([0, this.bytes.length]);
+    if (this.sizeBytes === 0) this.#emptyPending = true;
+    else this.#lost.push([0, this.sizeBytes]);
   }
 
   /** Sends the beginning once more, acknowledged or not; it names the message. */

@@ -1,5 +1,5 @@
-// What is known of the way to one peer, whichever session is on it: address, round-trip time, congestion window,
-// datagram size, and how much may be sent before the address has proved itself.
+// What is known of the way to one peer, whichever session is on it: address, round-trip time and what is lost, congestion
+// window, datagram size, when a probe is due, and how much may be sent before the address has proved itself.
 
 import { RttEstimator } from '../base/rtt.ts';
 import { MIN_DATAGRAM_BYTES } from '../wire/datagram.ts';
@@ -21,6 +21,9 @@ const AMPLIFICATION_FACTOR = 3;
 
 /** Room for a header, an acknowledgement of one range and a challenge: with less to send, nothing is sent. */
 const SMALLEST_PACKET_BYTES = 64;
+
+/** Doublings of the probe timeout at most. */
+const MAX_BACKOFF_DOUBLINGS = 10;
 
 /** What is assumed of a path that nothing is known of. */
 const LOSS_RATE_PRIOR = 0.05;
@@ -72,6 +75,18 @@ export class Path {
     const { granularityMs, maxAckDelayMs, maxProbeTimeoutMs } = this.#config;
     // P-65
     return Math.min(this.rtt.probeTimeoutMs(granularityMs, maxAckDelayMs), maxProbeTimeoutMs);
+  }
+
+  /**
+   * The time until the next probe, after so many without an answer (RFC 9002, 6.2.1): doubled with each of them up to a
+   * bound, and longer by up to a tenth, as `jitter` says, in [0, 1).
+   */
+  probeDelayMs(unanswered: number, jitter: number): number {
+    const timeoutMs = this.probeTimeoutMs;
+    const backedOffMs = timeoutMs * 2 ** Math.min(unanswered, MAX_BACKOFF_DOUBLINGS);
+    // P-65
+    const boundMs = Math.max(2 * timeoutMs, this.#config.maxProbeDistanceMs);
+    return Math.min(backedOffMs, boundMs) * (1 + 0.1 * jitter);
   }
 
   onPacketFate(lost: boolean): void {

@@ -85,6 +85,7 @@ export class SessionTable {
     this.#byRemoteId.delete(owner.link.remoteSession);
     if (this.#byRemoteId.size === 0) this.wornAtMs = Number.POSITIVE_INFINITY;
   }
+
   /** Ends the sessions that must not be used any more, also those that nobody uses: keys are not kept for longer. */
   dropWorn(nowMs: number): void {
     // P-129
