@@ -1,4 +1,5 @@
-// What a session is made with, and what those of one endpoint share. The rest of what its parts share is in context.ts, which knows of sessions.
+// What a session is made with, and what those of one endpoint share. The rest of what its parts share is in context.ts,
+// which knows of sessions.
 
 import type { Acceptance } from '../session/protection.ts';
 import type { ProtocolConfig } from './config.ts';
