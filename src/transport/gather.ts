@@ -178,6 +178,8 @@ class Gathering<S, R> {
   readonly #ratios: number[] = [];
   #lateTimer: Timer | undefined;
   #wokeAtMs: number;
+  /** We have stood still, and nobody was marked late for it. */
+  #isReadingFirst = false;
   /** Set while an attempt waits for a token. */
   #payTimer: Timer | undefined;
   #settled = false;
@@ -315,10 +317,13 @@ class Gathering<S, R> {
   #watchForLate(): void {
     this.#lateTimer?.cancel();
     this.#lateTimer = undefined;
-    let dueAtMs = Number.POSITIVE_INFINITY;
-    for (const attempt of this.#running) dueAtMs = Math.min(dueAtMs, this.#lateAtMs(attempt));
-    if (dueAtMs === Number.POSITIVE_INFINITY) return;
-    this.#lateTimer = this.#clock.setTimer(dueAtMs - this.#clock.now(), () => {
+    let lateAtMs = Number.POSITIVE_INFINITY;
+    for (const attempt of this.#running) lateAtMs = Math.min(lateAtMs, this.#lateAtMs(attempt));
+    if (lateAtMs === Number.POSITIVE_INFINITY) return;
+    // What the others' answers make late at once is no stall.
+    const nowMs = this.#clock.now();
+    const dueAtMs = Math.max(lateAtMs, nowMs);
+    this.#lateTimer = this.#clock.setTimer(dueAtMs - nowMs, () => {
       this.#guard(() => this.#onLateTimer(dueAtMs));
     });
   }
@@ -336,9 +341,14 @@ class Gathering<S, R> {
     const stalledMs = nowMs - dueAtMs;
     if (stalledMs > STALL_MS) {
       for (const attempt of this.#running) attempt.excusedMs += stalledMs;
-      this.#watchForLate();
-      return;
+      // What came meanwhile is read first; but not twice in a row, or where every timer is late nobody ever were.
+      this.#isReadingFirst = !this.#isReadingFirst;
+      if (this.#isReadingFirst) {
+        this.#watchForLate();
+        return;
+      }
     }
+    this.#isReadingFirst = false;
     // Half a microsecond: due times are sums, and the clock's own sum may round the other way.
     this.#markLate([...this.#running].filter((attempt) => this.#lateAtMs(attempt) <= nowMs + 0.0005));
   }

@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Clock } from '../../src/base/clock.ts';
 import { VirtualClock } from '../../src/sim/clock.ts';
 import { SimNetwork } from '../../src/sim/network.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
@@ -464,6 +465,22 @@ describe('late by comparison', () => {
     expect(result.overdue).toEqual([]);
     expect(result.answers.map(({ value }) => value)).toEqual([50, 60, 180, 190]);
     expect(clock.armedTimers).toBe(0);
+  });
+
+  test('a process whose timers are all late still finds out who is, and blames nobody else', async () => {
+    const clock = new VirtualClock();
+    const lateClock: Clock = {
+      now: () => clock.now(),
+      wokeAtMs: () => clock.wokeAtMs(),
+      setTimer: (delayMs, fire) => clock.setTimer(delayMs + 60, fire),
+    };
+    const attempt = (answerMs: number) =>
+      new Promise<number>((resolve) => void clock.setTimer(answerMs, () => resolve(answerMs)));
+    const sources = [50, 60, 100, 60_000, 70];
+    const gathered = gather(sources, attempt, { need: 4, clock: lateClock });
+    const result = await clock.runUntil(gathered);
+    expect(result.overdue).toEqual([60_000]);
+    expect(clock.now()).toBeLessThan(1000);
   });
 
   test('expectedOf asks the peer', () => {
