@@ -11,12 +11,17 @@ export function totalBytes(parts: readonly Uint8Array[]): number {
 /** One new array with the bytes of all parts, in order. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(totalBytes(parts));
+  copyParts(parts, whole);
+  return whole;
+}
+
+/** Writes all parts, in order, to the beginning of `target`. */
+export function copyParts(parts: readonly Uint8Array[], target: Uint8Array): void {
   let at = 0;
   for (const part of parts) {
-    whole.set(part, at);
+    target.set(part, at);
     at += part.length;
   }
-  return whole;
 }
 
 /** Whether both hold the same bytes. Not in constant time: for hashes and public values, not for secrets. */

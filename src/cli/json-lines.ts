@@ -5,7 +5,7 @@ import type { Writable } from 'node:stream';
 import { writeFully } from './io.ts';
 
 /** Version of every line's layout. */
-export const JSON_LINES_VERSION = 1;
+const JSON_LINES_VERSION = 1;
 
 /** Writes JSON lines to a stream. */
 export class JsonLines {

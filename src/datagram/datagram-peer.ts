@@ -31,7 +31,7 @@ export interface CallStarter {
     body: EncodedBody,
     options: CallOptions,
     startedAtMs: number,
-    nowMs: number,
+    nowMs?: number,
   ): Promise<unknown>;
 }
 
@@ -80,15 +80,7 @@ export class DatagramPeer implements Peer {
       return Promise.reject(error);
     }
     return this.#isResolved
-      ? this.#transport.startCall(
-          this.address,
-          this.#callee,
-          method,
-          encoded,
-          options,
-          startedAtMs,
-          startedAtMs,
-        )
+      ? this.#transport.startCall(this.address, this.#callee, method, encoded, options, startedAtMs)
       : this.#resolveAndCall(method, [joinBody(encoded)], options, startedAtMs);
   }
 

@@ -234,7 +234,7 @@ export class DatagramTransport implements Transport, CallStarter {
 
   // ---- calls
 
-  /** {@link Peer.call}; the peer's address is resolved by then. */
+  /** {@link Peer.call}; the peer's address is resolved by then, which may have taken until `nowMs`. */
   startCall(
     name: string,
     to: Callee,
@@ -242,7 +242,7 @@ export class DatagramTransport implements Transport, CallStarter {
     body: EncodedBody,
     options: CallOptions,
     startedAtMs: number,
-    nowMs: number,
+    nowMs: number = startedAtMs,
   ): Promise<unknown> {
     if (this.#closed) {
       return Promise.reject(explainFailure('CLOSED', 'no', undefined, name, method, 0));

@@ -36,7 +36,7 @@ export class Refused extends Error {
 }
 
 /** The values of a header, one for each of its lines. */
-export function headerLines({ rawHeaders }: FacadeRequest, name: string): string[] {
+function headerLines({ rawHeaders }: FacadeRequest, name: string): string[] {
   return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === name);
 }
 

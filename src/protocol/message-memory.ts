@@ -2,7 +2,7 @@
 // the copy into it, as the operating system clears every page, and what is thrown away is one more collection for every
 // few messages of 10 MB.
 
-import { totalBytes } from '../base/bytes.ts';
+import { copyParts, totalBytes } from '../base/bytes.ts';
 
 /** Smaller ones are left to the allocator: it is quick with them. */
 const LARGE_BYTES = 16 * 1024;
@@ -30,11 +30,7 @@ export class MessageMemory {
     if (parts.length === 1) return parts[0]!;
     const sizeBytes = totalBytes(parts);
     const message = sizeBytes < LARGE_BYTES ? Buffer.allocUnsafe(sizeBytes) : this.#take(sizeBytes);
-    let at = 0;
-    for (const part of parts) {
-      message.set(part, at);
-      at += part.length;
-    }
+    copyParts(parts, message);
     return message;
   }
 

@@ -17,7 +17,7 @@ export const MAC_BYTES = 16;
 export const MACS_BYTES: number = 2 * MAC_BYTES;
 
 /** A cookie is good for so long at least, and no more than twice as long. */
-export const COOKIE_SECRET_MS = 120_000;
+const COOKIE_SECRET_MS = 120_000;
 
 const NONCE_BYTES = 24;
 const SEALED_COOKIE_BYTES = MAC_BYTES + 16;

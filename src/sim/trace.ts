@@ -4,7 +4,7 @@
 import type { SocketAddress } from '../datagram/datagram-socket.ts';
 
 /** Everything that can become of a datagram. */
-export const NETWORK_EVENTS = [
+const NETWORK_EVENTS = [
   'sent',
   'delivered',
   'lost',

@@ -8,7 +8,7 @@ export const READ_BYTES_MAX: number = 16 * 1024 * 1024 - 1024;
 /** Largest write at once: one message of 16 MiB, with its envelope and the other fields. */
 export const WRITE_BYTES_MAX: number = 16 * 1024 * 1024 - 256;
 /** Tahoe-LAFS numbers the shares of a file from 0 to 255. */
-export const SHARE_NUMBER_MAX = 255;
+const SHARE_NUMBER_MAX = 255;
 
 /** Longest reason of an advice of corruption, in bytes of UTF-8: as Tahoe-LAFS. */
 export const REASON_BYTES_MAX = 32_765;

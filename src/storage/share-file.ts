@@ -16,7 +16,7 @@ import {
 } from './share-container.ts';
 
 /** Leases of one share, at most: each client has one. Keeps a share from growing without end. */
-export const LEASES_MAX = 1000;
+const LEASES_MAX = 1000;
 
 /**
  * Bytes [offset, offset + length) of the share data: fewer at its end, never a lease. Undefined when the file

@@ -53,7 +53,7 @@ const ENCODER_BYTES = 8192;
 
 /** An encoded body in one, with memory of its own. */
 export function joinBody(body: EncodedBody): Uint8Array {
-  // The encoder has made a single part.
+  // A part that stands alone is never memory of the value itself.
   return body.length === 1 ? body[0]! : concatBytes(body);
 }
 

@@ -25,7 +25,7 @@ export const CLIENT: PathAddress = { host: '10.0.0.1', port: 1000 };
 export const SERVER: PathAddress = { host: '10.0.0.2', port: 2000 };
 export const STRANGER: PathAddress = { host: '10.0.0.3', port: 3000 };
 
-export const STEP = {
+const STEP = {
   wait: 0,
   call: 1,
   answer: 2,

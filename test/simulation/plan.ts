@@ -6,7 +6,7 @@ import type { ProtocolConfig } from '../../src/protocol/config.ts';
 import type { LinkSettings } from '../../src/sim/link.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
 
-export const FAULTS = [
+const FAULTS = [
   'loss',
   'bursts',
   'duplication',

@@ -69,7 +69,7 @@ export class StoryObserver implements EndpointObserver {
 }
 
 /** One frame in a few words. */
-export function describeFrame(frame: Frame): string {
+function describeFrame(frame: Frame): string {
   switch (frame.type) {
     case 'ack':
       return `ack ${frame.ranges.map(([first, last]) => `${first}-${last}`).join(',')}`;

@@ -78,6 +78,6 @@ export class FakeTransport implements Transport {
   }
 }
 
-export function throughCbor(value: unknown): unknown {
+function throughCbor(value: unknown): unknown {
   return cbor.decode(cbor.encode(value));
 }

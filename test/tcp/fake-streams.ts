@@ -8,7 +8,7 @@ import type { ByteStream, StreamNetwork } from '../../src/tcp/byte-stream.ts';
 import type { HostAndPort } from '../../src/transport/address.ts';
 
 /** Linux repeats a lost segment after 200 ms at the earliest, on a path as short as this. */
-export const RETRANSMIT_MS = 200;
+const RETRANSMIT_MS = 200;
 
 /** Hosts with ports, and the connections between them. */
 export class FakeStreams {
