@@ -77,7 +77,8 @@ export function networkMsOf(elapsedMs: number, heldMs: number, rtt: RoundTripEst
  * made when first used.
  *
  * Sizes are request and expected answer together. Times are those that the caller sees, from the first byte sent, less
- * the path's round trip ({@link networkMsOf}): the path is added as it is when a limit is asked for. What is not the peer's doing (our own stall, a silent network) is not recorded.
+ * the path's round trip ({@link networkMsOf}): the path is added as it is when a limit is asked for. What is not the
+ * peer's doing (our own stall, a silent network) is not recorded.
  */
 export class ResponseTimes {
   readonly #cohort: ResponseTimes | undefined;

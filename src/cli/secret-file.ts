@@ -28,7 +28,10 @@ const READ_WITHOUT_WAITING: number = constants.O_RDONLY | (constants.O_NONBLOCK 
 /** How the name of a file ends that is not yet where it belongs. */
 const UNFINISHED = '.unfinished';
 
-/** What a file holds, without the blanks around it; `undefined` when there is no such file. @throws CliError KEY_FILE when it cannot be used. */
+/**
+ * What a file holds, without the blanks around it; `undefined` when there is no such file.
+ * @throws CliError KEY_FILE when it cannot be used.
+ */
 export async function findSecret(path: string, kind: SecretKind): Promise<string | undefined> {
   try {
     return await readSecret(path, kind);

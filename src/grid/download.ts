@@ -25,7 +25,8 @@ export interface Download extends AsyncIterable<Uint8Array> {
 /**
  * Downloads the file that a capability (LIT or CHK) names.
  *
- * Iterating throws GridError NOT_FOUND, NOT_ENOUGH_SHARES, CORRUPT, or BAD_CAPABILITY when the capability contradicts its file, or `signal.reason`.
+ * Iterating throws GridError NOT_FOUND, NOT_ENOUGH_SHARES, CORRUPT, or BAD_CAPABILITY when the capability contradicts its
+ * file, or `signal.reason`.
  * @param servers in any order.
  * @throws GridError BAD_CAPABILITY, BAD_ARGUMENT
  */

@@ -194,10 +194,11 @@ class Upload {
       const servers =
         this.#stage === 'placing' ? 'would take shares' : 'were left in the middle of the upload';
       const reached = happiness(this.#placement?.holdings ?? []);
+      const orAskForLess = this.#happy > 1 ? ', or ask for a smaller happiness' : '';
       return this.#error(
         'TOO_FEW_SERVERS',
         `only ${reached} of the ${this.#happy} servers that the file should be safe on (happy) ${servers}`,
-        `Start more storage servers or make room on them and upload again${this.#happy > 1 ? ', or ask for a smaller happiness' : ''}.`,
+        `Start more storage servers or make room on them and upload again${orAskForLess}.`,
       );
     }
     return error;
