@@ -96,8 +96,8 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'src/protocol/handshakes.ts',
-        find: "if (this.#outbox.hasMessages || (this.#outbox.hasControl && state === 'idle'))",
-        replace: "if (state === 'idle')",
+        find: 'if (this.#outbox.hasMessages || this.#outbox.hasControl) this.want(nowMs);',
+        replace: "if (state === 'idle') this.want(nowMs);",
       },
     ],
     foundBy: 'settles',
