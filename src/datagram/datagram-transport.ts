@@ -50,6 +50,15 @@ const SOCKET_QUEUE_MAX_BYTES = 4 * 1024 * 1024;
  */
 const ANSWER_AFTER_BYTES = 512 * 1024;
 
+/**
+ * So much of messages leaves within the turn that makes it: the peer begins with a first part while the rest is made. With
+ * 128 small calls at once and all of them in one datagram, two processes took turns at waiting for each other.
+ */
+const SEND_AFTER_BYTES = 4096;
+
+/** What a message has in its datagram besides its body, about: enough to count with. */
+const MESSAGE_HEAD_BYTES = 24;
+
 /** What the driver is made of besides the socket. */
 export interface DatagramTransportOptions {
   readonly clock: Clock;
@@ -91,6 +100,8 @@ export class DatagramTransport implements Transport, CallStarter {
   #flushScheduled = false;
   /** What has come since something was sent last. */
   #unansweredBytes = 0;
+  /** Of the messages that have begun in this turn, and were not sent within it. */
+  #waitingBytes = 0;
   /** The socket has enough to do: what is due waits where it can still be taken back. */
   #socketFull = false;
   #timer: Timer | undefined;
@@ -265,9 +276,10 @@ export class DatagramTransport implements Transport, CallStarter {
     } catch (cause) {
       return Promise.reject(badArgument(cause, name, method));
     }
-    this.#scheduleFlush();
-    const call = { peer: name, method, requestBytes: totalBytes(body), startedAtMs };
-    return this.#pending.add(callId, call, options);
+    const requestBytes = totalBytes(body);
+    const outcome = this.#pending.add(callId, { peer: name, method, requestBytes, startedAtMs }, options);
+    this.#flushSoon(requestBytes);
+    return outcome;
   }
 
   get streams(): Streams {
@@ -380,7 +392,7 @@ export class DatagramTransport implements Transport, CallStarter {
       this.#running.delete(ref.number);
       if (reply.ok) this.#endpoint.answer(ref, reply.body, this.clock.now());
       else this.#endpoint.answerError(ref, reply.error, this.clock.now());
-      this.#scheduleFlush();
+      this.#flushSoon(reply.ok ? totalBytes(reply.body) : 0);
     });
   }
 
@@ -392,6 +404,14 @@ export class DatagramTransport implements Transport, CallStarter {
     this.#wokeAtMs = wokeAtMs;
     this.#endpoint.onWake(nowMs);
     this.#scheduleFlush();
+  }
+
+  /** A message waits to be sent: at the end of the turn at the latest, sooner when there is much already. */
+  #flushSoon(bodyBytes: number): void {
+    this.#scheduleFlush();
+    this.#waitingBytes += MESSAGE_HEAD_BYTES + bodyBytes;
+    // P-15
+    if (this.#waitingBytes >= SEND_AFTER_BYTES && !this.#closed) this.#flush();
   }
 
   #scheduleFlush(): void {
@@ -408,6 +428,7 @@ export class DatagramTransport implements Transport, CallStarter {
 
   #flush(): void {
     this.#unansweredBytes = 0;
+    this.#waitingBytes = 0;
     let nowMs = this.clock.now();
     // P-75
     while (!this.#socketFull) {

@@ -93,6 +93,28 @@ async function upload(pair: Pair, onServerRead: (bytes: number) => void = () => 
 
 describe('a turn of the event loop', () => {
   // P-15
+  test('in which many small calls begin sends the first of them before it is over, and few at its end together', async () => {
+    const pair = new Pair();
+    const [client, server] = pair.transports;
+    server.handle('echo', (body) => body, { early: 'safe' });
+    const peer = client.peer(server.address);
+    const first = peer.call('echo', new Uint8Array(64));
+    for (let turn = 0; turn < 5; turn++) await pair.turns(() => {});
+    await first;
+    const calls = Array.from({ length: 20 }, () => peer.call('echo', new Uint8Array(64)));
+    expect(pair.client.sent).toEqual([]);
+    for (let i = 0; i < 108; i++) calls.push(peer.call('echo', new Uint8Array(64)));
+    expect(pair.client.sent.length).toBeGreaterThan(1);
+    let sentByServer = 0;
+    await pair.turns(() => {
+      sentByServer = pair.server.sent.length;
+    });
+    expect(sentByServer).toBeGreaterThan(1);
+    for (let turn = 0; turn < 20; turn++) await pair.turns(() => {});
+    expect(await Promise.all(calls)).toHaveLength(128);
+  });
+
+  // P-15
   test('that brings more than 512 KiB is answered before it is over, one that brings less after it', async () => {
     const pair = new Pair();
     const turns: { readonly bytes: number; readonly answers: number }[] = [];
