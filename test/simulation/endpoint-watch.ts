@@ -34,8 +34,8 @@ export interface WatchedWorld {
   readonly amplification: AmplificationWatch;
   /** With a client, a server forgets which of its calls were cancelled. */
   readonly forgetsClients: boolean;
-  /** What a round trip may seem to take by now. */
-  rttMsMax(): number;
+  /** What a round trip may take that has seemed to take so long, and just ended. */
+  rttMsMax(seemedMs: number): number;
   /** On the clock of this process's machine. */
   nowMs(): number;
 }
@@ -196,7 +196,7 @@ export class EndpointWatch implements EndpointObserver {
   }
 
   sessionUpdated({ localSession, role, path, probeCount }: ObservedSession): void {
-    const maxMs = this.#world.rttMsMax();
+    const maxMs = this.#world.rttMsMax(path.rtt.latestMs);
     if (role === 'client' && path.rtt.sampled && path.rtt.latestMs > maxMs) {
       this.#findings.violated(
         'plausible-rtt',

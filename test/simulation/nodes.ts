@@ -21,6 +21,7 @@ export interface NodeWorld {
   readonly network: SimNetwork;
   readonly findings: Findings;
   readonly config: Partial<ProtocolConfig>;
+  nowMs(): number;
   /** The eyes inside a new process's endpoint. */
   watch(node: ServerNode | ClientNode): EndpointObserver;
 }
@@ -35,6 +36,8 @@ abstract class SimNode {
   /** How often the process was paused or stalled, or its machine slept. */
   pauses = 0;
   paused = false;
+  /** When it last went on after that, on the world's clock. */
+  resumedAtMs: number = Number.NEGATIVE_INFINITY;
   protected readonly world: NodeWorld;
   protected readonly random: SeededRandom;
 
@@ -68,6 +71,7 @@ abstract class SimNode {
 
   resume(): void {
     this.paused = false;
+    this.resumedAtMs = this.world.nowMs();
     this.world.findings.tell?.(`${this.host} goes on`);
     this.world.network.resume(this.host);
   }

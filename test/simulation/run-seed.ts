@@ -94,12 +94,13 @@ class SeedRun {
       network: this.#network,
       findings: this.findings,
       config: plan.config,
+      nowMs: () => this.#clock.now(),
       watch: ({ host }) => {
         const watch = new EndpointWatch(host, {
           findings: this.findings,
           amplification: this.#amplification,
           forgetsClients,
-          rttMsMax: () => this.#rttMsMax,
+          rttMsMax: (seemedMs) => this.#rttMsMax(seemedMs),
           nowMs: () => this.#network.clockOf(host).now(),
         });
         const { tell } = this.findings;
@@ -299,10 +300,14 @@ class SeedRun {
       this.findings.violated('quiet', `${more} datagrams are sent though nobody calls anybody`);
   }
 
-  /** What a round trip may seem to take, unless a server stood still, or somebody held up what the network lost. */
-  get #rttMsMax(): number {
+  /** What a round trip may take, unless a server stood still meanwhile, or somebody held up what the network lost. */
+  #rttMsMax(seemedMs: number): number {
     if (this.#recorder !== undefined) return Number.POSITIVE_INFINITY;
-    if (this.#servers.some(({ pauses }) => pauses > 0)) return Number.POSITIVE_INFINITY;
+    // To a client whose machine has slept meanwhile it seems to have begun later than it did.
+    const sinceMs = this.#plan.faults.includes('sleeps') ? 0 : this.#clock.now() - seemedMs;
+    if (this.#servers.some(({ paused, resumedAtMs }) => paused || resumedAtMs >= sinceMs)) {
+      return Number.POSITIVE_INFINITY;
+    }
     const { latencyMs = 0, jitterMs = 0, reorderMs = 0, spikeMs = 0 } = this.#plan.link;
     const queuesMs = this.#plan.faults.includes('slow-uplink') ? QUEUES_MS_MAX : 0;
     return 2 * (latencyMs + jitterMs + reorderMs + spikeMs) + queuesMs + SHORT_STALLS_MS_MAX;

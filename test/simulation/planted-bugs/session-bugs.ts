@@ -150,8 +150,8 @@ export const SESSION_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'plausible-rtt',
-    withinSeeds: 500,
+    withinSeeds: 100,
     workload: 'calls',
-    faults: ['stalls'],
+    faults: ['pauses'],
   },
 ];
