@@ -58,7 +58,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
       },
     ],
     foundBy: 'cancel-arrives',
-    withinSeeds: 200,
+    withinSeeds: 500,
     workload: 'calls',
     faults: ['loss', 'bursts'],
   },
