@@ -52,7 +52,8 @@ class MemorySocket implements DatagramSocket {
   /** The client seems to be at each peer's own address: one server is all of them. */
   send(bytes: Uint8Array, to: SocketAddress): void {
     const { other } = this;
-    const copy = bytes.slice();
+    // Who sends it may write over it; `slice` of a Buffer would not copy.
+    const copy = Uint8Array.from(bytes);
     setImmediate(() => other?.onDatagram(copy, to));
   }
 

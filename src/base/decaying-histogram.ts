@@ -1,4 +1,4 @@
-// A distribution of durations that forgets: a log-spaced histogram of 56 numbers whose weight decays with each
+// A distribution of durations that forgets: a log-spaced histogram of 56 buckets whose weight decays with each
 // sample and with time. What to do with its quantiles is response-times.ts.
 
 /** Bucket 0 ends here; each later one is a third of an octave wide; the last holds all above 2^18 as much, 65 s. */
@@ -23,11 +23,14 @@ const UNIT_MAX = 1e12;
 const NEGLIGIBLE = 1e-9;
 
 /**
- * Durations in milliseconds. About 400 bytes, whatever it is fed. Instead of making all older weights smaller with
- * each sample, each sample weighs more than the one before it; only proportions matter.
+ * Durations in milliseconds. About 200 bytes for those that are alike, as one peer's are, and 600 whatever it is fed. Instead
+ * of making all older weights smaller with each sample, each sample weighs more than the one before it; only proportions
+ * matter.
  */
 export class DecayingHistogram {
-  readonly #weights = new Float32Array(BUCKETS);
+  /** From the lowest bucket that ever had a sample to the highest one, of single precision. */
+  readonly #weights: number[] = [];
+  #lowest = 0;
   #total = 0;
   /** What one sample weighs now. */
   #unit = 1;
@@ -53,7 +56,7 @@ export class DecayingHistogram {
 
   record(durationMs: number, nowMs: number): void {
     this.#age(nowMs);
-    this.#weights[bucketOf(durationMs)]! += this.#unit;
+    this.#add(bucketOf(durationMs));
     this.#total += this.#unit;
   }
 
@@ -64,11 +67,15 @@ export class DecayingHistogram {
    */
   recordAtLeast(durationMs: number, nowMs: number): void {
     this.#age(nowMs);
-    const first = bucketOf(durationMs);
+    const weights = this.#weights;
+    const bucket = bucketOf(durationMs);
+    const first = Math.max(0, bucket - this.#lowest);
     let above = 0;
-    for (let i = first; i < BUCKETS; i++) above += this.#weights[i]!;
-    if (above === 0) this.#weights[first] = this.#unit;
-    else for (let i = first; i < BUCKETS; i++) this.#weights[i]! *= 1 + this.#unit / above;
+    for (let i = first; i < weights.length; i++) above += weights[i]!;
+    if (above === 0) this.#add(bucket);
+    else
+      for (let i = first; i < weights.length; i++)
+        weights[i] = Math.fround(weights[i]! * (1 + this.#unit / above));
     this.#total += this.#unit;
   }
 
@@ -77,14 +84,24 @@ export class DecayingHistogram {
     // From the top, as the high quantiles are those that are asked for.
     let above = (1 - part) * this.#total;
     let last = 0;
-    for (let i = BUCKETS - 1; i >= 0; i--) {
+    for (let i = this.#weights.length - 1; i >= 0; i--) {
       const weight = this.#weights[i]!;
       if (weight === 0) continue;
-      if (above <= weight) return durationIn(i, 1 - above / weight);
+      const bucket = this.#lowest + i;
+      if (above <= weight) return durationIn(bucket, 1 - above / weight);
       above -= weight;
-      last = i;
+      last = bucket;
     }
     return this.#total === 0 ? 0 : durationIn(last, 0);
+  }
+
+  #add(bucket: number): void {
+    const weights = this.#weights;
+    if (weights.length === 0) this.#lowest = bucket;
+    for (; this.#lowest > bucket; this.#lowest--) weights.unshift(0);
+    const at = bucket - this.#lowest;
+    while (weights.length <= at) weights.push(0);
+    weights[at] = Math.fround(weights[at]! + this.#unit);
   }
 
   #age(nowMs: number): void {
@@ -100,10 +117,11 @@ export class DecayingHistogram {
 
   #scaleDown(): void {
     this.#total = 0;
-    for (let i = 0; i < BUCKETS; i++) {
-      const weight = this.#weights[i]! / this.#unit;
-      this.#weights[i] = weight < NEGLIGIBLE ? 0 : weight;
-      this.#total += this.#weights[i]!;
+    const weights = this.#weights;
+    for (let i = 0; i < weights.length; i++) {
+      const weight = weights[i]! / this.#unit;
+      weights[i] = weight < NEGLIGIBLE ? 0 : Math.fround(weight);
+      this.#total += weights[i]!;
     }
     this.#unit = 1;
   }

@@ -73,8 +73,8 @@ export function networkMsOf(elapsedMs: number, heldMs: number, rtt: RoundTripEst
 /**
  * Response times of one peer, or, without a cohort of its own, of all peers of an endpoint. What is recorded
  * for a peer is recorded for its cohort too. Bounded: 16 methods of a peer (64 of a cohort), of which the one
- * not used for longest makes room, each with 4 size classes (up to 16 KiB, 128 KiB, 1 MiB, more) of 400 bytes,
- * made when first used.
+ * not used for longest makes room, each with 4 size classes (up to 16 KiB, 128 KiB, 1 MiB, more) of 200 to 600
+ * bytes, made when first used.
  *
  * Sizes are request and expected answer together. Times are those that the caller sees, from the first byte sent, less
  * the path's round trip ({@link networkMsOf}): the path is added as it is when a limit is asked for. What is not the
@@ -161,6 +161,11 @@ export class ResponseTimes {
     const limits = this.#limits(method, sizeBytes, nowMs, rtt);
     times.limits[sizeClass] = { limits, samples: own.samples, cohort, cohortSamples: cohort?.samples ?? 0 };
     return limits;
+  }
+
+  /** Limits are computed anew when next asked for: what is remembered of a peer that sleeps is the times alone. */
+  forgetLimits(): void {
+    for (const { limits } of this.#methods?.values() ?? []) limits.length = 0;
   }
 
   #limits(method: string, sizeBytes: number, nowMs: number, rtt: RoundTripEstimate): LearntLimits {

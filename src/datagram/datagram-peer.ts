@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import type { RetryBudget } from '../base/retry-budget.ts';
 import type { Callee } from '../protocol/callee.ts';
 import { isUsableKey } from '../session/identity.ts';
+import type { Remote } from '../session/protection.ts';
 import { remoteOf } from '../session/sealed.ts';
 import { formatPeerAddress, type HostAndPort, parseAddress } from '../transport/address.ts';
 import { type EncodedBody, joinBody } from '../transport/body.ts';
@@ -46,7 +47,7 @@ export class DatagramPeer implements Peer {
 
   /** @throws RpcError BAD_ARGUMENT when it is no address of a peer. */
   constructor(transport: CallStarter, address: string) {
-    const { key, hosts, swissnum } = parseAddress(address);
+    const { key, hosts } = parseAddress(address);
     this.#transport = transport;
     this.address = formatPeerAddress(hosts[0]);
     if (!isUsableKey(key)) {
@@ -54,7 +55,7 @@ export class DatagramPeer implements Peer {
     }
     this.clock = transport.clock;
     this.#hosts = hosts;
-    this.#callee = { id: address, addresses: hosts, remote: remoteOf(key, swissnum) };
+    this.#callee = new AddressedCallee(address, hosts);
     this.#isResolved = hosts.every(({ host }) => isIpAddress(host));
   }
 
@@ -90,7 +91,7 @@ export class DatagramPeer implements Peer {
     options: CallOptions,
     startedAtMs: number,
   ): Promise<unknown> {
-    this.#callee = { ...this.#callee, addresses: await this.#resolve() };
+    this.#callee = new AddressedCallee(this.#callee.id, await this.#resolve());
     this.#isResolved = true;
     options.signal?.throwIfAborted();
     const nowMs = this.clock.now();
@@ -115,6 +116,23 @@ export class DatagramPeer implements Peer {
 
   overdueAfterMs(method: string, expectedBytes = 0): number {
     return this.#transport.overdueAfterMs(this.#callee, method, expectedBytes);
+  }
+}
+
+/** Whom an address names. Of what its protection needs nothing is kept: it is asked for once in a handshake. */
+class AddressedCallee implements Callee {
+  /** The address itself. */
+  readonly id: string;
+  readonly addresses: Callee['addresses'];
+
+  constructor(id: string, addresses: Callee['addresses']) {
+    this.id = id;
+    this.addresses = addresses;
+  }
+
+  get remote(): Remote {
+    const { key, swissnum } = parseAddress(this.id);
+    return remoteOf(key, swissnum);
   }
 }
 

@@ -103,6 +103,7 @@ export class CalledPeers {
   }
 
   #remember(key: string, memory: PeerMemory): void {
+    memory.responseTimes.forgetLimits();
     this.#asleep.set(key, memory);
     if (this.#asleep.size <= this.#options.maxAsleep) return;
     const [oldest] = this.#asleep.keys();
