@@ -13,7 +13,7 @@ import { loadTarget, TARGET_NAMES } from './targets.ts';
 /** An input hangs during which the lanes have worked for so long. */
 const HANG_MS = 20_000;
 /** Live memory may grow so much within a run: caches fill, functions are compiled. */
-const GROWTH_MAX_BYTES = 16 * 1024 * 1024;
+const GROWTH_MAX_BYTES = 8 * 1024 * 1024;
 
 const { values: options } = parseArgs({
   options: {
