@@ -24,7 +24,7 @@ const BODY = new Uint8Array(64);
 
 async function open(protection?: Protection): Promise<DatagramTransport> {
   const identity = generateIdentity(systemRandom);
-  return new DatagramTransport(await openUdpSocket('127.0.0.1', 0), {
+  return new DatagramTransport(await openUdpSocket('127.0.0.1', 0, 0), {
     clock: systemClock,
     random: systemRandom,
     unixMs: Date.now,

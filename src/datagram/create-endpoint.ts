@@ -1,5 +1,6 @@
 // Makes a datagram transport on a real UDP socket, the real clock and cryptographic randomness.
 
+import { availableParallelism } from 'node:os';
 import type { ProtocolConfig } from '../protocol/config.ts';
 import type { EndpointObserver } from '../protocol/observer.ts';
 import { generateIdentity, type Identity, swissnumOf } from '../session/identity.ts';
@@ -9,6 +10,10 @@ import { systemClock } from '../transport/system-clock.ts';
 import { systemRandom } from '../transport/system-random.ts';
 import { DatagramTransport } from './datagram-transport.ts';
 import { openUdpSocket, resolveHost } from './udp-socket.ts';
+
+/** Longer than two processes on one machine take to answer each other; lost in vain now and then, it does not matter. */
+const BUSY_POLL_US = 200;
+const BUSY_POLL_US_MAX = 10_000;
 
 /** How to make an endpoint. */
 export interface EndpointOptions {
@@ -31,6 +36,12 @@ export interface EndpointOptions {
    * for one more datagram per message, 5 ms behind it: the shortest tail. `false`: nothing goes twice.
    */
   readonly earlyDuplicates?: number | false;
+  /**
+   * After each datagram the process stays awake for up to so many microseconds, as long as others follow so closely: 200 by
+   * default, where there is a second processor. It makes small calls over loopback two and a half times as fast. 0: it sleeps
+   * whenever it has nothing to do.
+   */
+  readonly busyPollUs?: number;
   /** Overrides of the protocol's constants: for experiments and tests. */
   readonly config?: Partial<ProtocolConfig>;
   /** Where to write down everything that happens: what `openTraceFile` gives. */
@@ -43,6 +54,8 @@ export interface EndpointOptions {
  */
 export async function createEndpoint(options: EndpointOptions = {}): Promise<DatagramTransport> {
   const { identity = generateIdentity(systemRandom), allow, earlyDuplicates } = options;
+  // Where there is one processor, who stays awake keeps the other from answering.
+  const { busyPollUs = availableParallelism() > 1 ? BUSY_POLL_US : 0 } = options;
   const { swissnum = swissnumOf(identity) } = options;
   if (!isSwissnum(swissnum)) {
     throw new RpcError('BAD_ARGUMENT', 'the swissnum is not 1 to 128 letters, digits, "-" or "_"');
@@ -53,7 +66,13 @@ export async function createEndpoint(options: EndpointOptions = {}): Promise<Dat
       `earlyDuplicates is ${earlyDuplicates}, not a number from 0, or false`,
     );
   }
-  const socket = await openUdpSocket(options.host, options.port ?? 0);
+  if (!(busyPollUs >= 0 && busyPollUs <= BUSY_POLL_US_MAX)) {
+    throw new RpcError(
+      'BAD_ARGUMENT',
+      `busyPollUs is ${busyPollUs}, not a number from 0 to ${BUSY_POLL_US_MAX}`,
+    );
+  }
+  const socket = await openUdpSocket(options.host, options.port ?? 0, busyPollUs / 1000);
   const { host } = socket.local;
   const family = host === '::' ? 0 : host.includes(':') ? 6 : 4;
   return new DatagramTransport(socket, {

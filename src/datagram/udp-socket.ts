@@ -8,6 +8,7 @@ import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised';
 import { bindError } from '../transport/bind-error.ts';
 import { RpcError } from '../transport/error.ts';
 import { PortProbes } from '../transport/port-probes.ts';
+import { BusyPoll } from './busy-poll.ts';
 import type { DatagramSocket, SocketAddress } from './datagram-socket.ts';
 
 /** Asked of the operating system for each direction; it may give less. 208 KiB, a common default, lost 408 of 500
@@ -22,21 +23,25 @@ const ETHERNET_DATAGRAM_BYTES = 1452;
 
 /**
  * Opens and binds a socket. Without a host it takes datagrams of both IP versions on all interfaces; `port` 0 is
- * any free one. @throws RpcError ADDRESS_IN_USE, HOST_UNKNOWN, BAD_ARGUMENT.
+ * any free one. `busyPollMs`: {@link BusyPoll}'s limit. @throws RpcError ADDRESS_IN_USE, HOST_UNKNOWN, BAD_ARGUMENT.
  */
-export async function openUdpSocket(host: string | undefined, port: number): Promise<UdpSocket> {
-  if (host !== undefined) return bindTo(host, await resolveHost(host, 0), port);
+export async function openUdpSocket(
+  host: string | undefined,
+  port: number,
+  busyPollMs: number,
+): Promise<UdpSocket> {
+  if (host !== undefined) return bindTo(host, await resolveHost(host, 0), port, busyPollMs);
   try {
-    return await bindTo('::', '::', port);
+    return await bindTo('::', '::', port, busyPollMs);
   } catch (error) {
     const { code } = (error as RpcError).cause as NodeJS.ErrnoException;
     if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error;
     // A machine without IPv6.
-    return bindTo('0.0.0.0', '0.0.0.0', port);
+    return bindTo('0.0.0.0', '0.0.0.0', port, busyPollMs);
   }
 }
 
-async function bindTo(host: string, address: string, port: number): Promise<UdpSocket> {
+async function bindTo(host: string, address: string, port: number, busyPollMs: number): Promise<UdpSocket> {
   const socket = DgramAsPromised.createSocket({
     type: isIP(address) === 6 ? 'udp6' : 'udp4',
     recvBufferSize: SOCKET_BUFFER_BYTES,
@@ -47,7 +52,8 @@ async function bindTo(host: string, address: string, port: number): Promise<UdpS
   });
   try {
     const bound = await socket.bind({ address, port, exclusive: true });
-    return new UdpSocket(socket, { host: bound.address, port: bound.port });
+    const busyPoll = new BusyPoll(busyPollMs, { now: () => performance.now(), nextTurn: setImmediate });
+    return new UdpSocket(socket, { host: bound.address, port: bound.port }, busyPoll);
   } catch (error) {
     await socket.close().catch(() => {});
     throw bindError(error, `UDP ${host}:${port}`);
@@ -83,6 +89,7 @@ export class UdpSocket implements DatagramSocket {
   onTaken: () => void = () => {};
   readonly #socket: SocketAsPromised;
   readonly #probes = new PortProbes();
+  readonly #busyPoll: BusyPoll;
   /** Who sent last, and how the system wrote it: most datagrams come from the one that the last one came from. */
   #lastFrom: SocketAddress = { host: '', port: 0 };
   #lastFromText = '';
@@ -91,13 +98,15 @@ export class UdpSocket implements DatagramSocket {
   #lastToText = IPV4_MAPPED;
   #closed = false;
 
-  constructor(socket: SocketAsPromised, local: SocketAddress) {
+  constructor(socket: SocketAsPromised, local: SocketAddress, busyPoll: BusyPoll) {
     this.#socket = socket;
     this.local = local;
+    this.#busyPoll = busyPoll;
     this.#bothVersions = local.host === '::';
     socket.socket.on('message', (bytes, { address, port }) => {
       // RFC 768 allows it, nobody can answer it, and Node throws at who tries.
       if (port === 0) return;
+      this.#busyPoll.onReceived();
       this.onDatagram(bytes, this.#addressOf(address, port));
     });
     // Errors of sending come to the callback of `send`; one of the socket itself must not end the process.
@@ -144,6 +153,7 @@ export class UdpSocket implements DatagramSocket {
 
   send(bytes: Uint8Array, to: SocketAddress): void {
     if (this.#closed) return;
+    this.#busyPoll.onSent();
     this.#socket.socket.send(bytes, 0, bytes.length, to.port, this.#textOf(to.host), (error) => {
       if (error) this.onSendError(to, (error as NodeJS.ErrnoException).code ?? 'UNKNOWN', bytes.length);
       this.onTaken();
@@ -154,6 +164,7 @@ export class UdpSocket implements DatagramSocket {
     if (this.#closed) return;
     this.#closed = true;
     this.#probes.close();
+    this.#busyPoll.close();
     await this.#socket.close();
   }
 }

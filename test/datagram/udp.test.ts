@@ -52,6 +52,13 @@ describe('opening an endpoint', () => {
     });
   });
 
+  it.each([-1, 10_001, Number.NaN])('that is to stay awake for %s µs says so', async (busyPollUs) => {
+    await expect(createEndpoint({ busyPollUs })).rejects.toMatchObject({
+      code: 'BAD_ARGUMENT',
+      message: `busyPollUs is ${busyPollUs}, not a number from 0 to 10000`,
+    });
+  });
+
   it('on a host without an address says so', async () => {
     await expect(createEndpoint({ host: 'no-such-host.invalid' })).rejects.toMatchObject({
       code: 'HOST_UNKNOWN',
@@ -65,7 +72,7 @@ describe('opening an endpoint', () => {
     probe.setRecvBufferSize(4 * 1024 * 1024);
     const most = probe.getRecvBufferSize();
     probe.close();
-    const socket = await openUdpSocket('127.0.0.1', 0);
+    const socket = await openUdpSocket('127.0.0.1', 0, 0);
     expect(socket.receiveBufferBytes).toBe(most);
     expect(most).toBeGreaterThanOrEqual(usual);
     await socket.close();
@@ -187,7 +194,7 @@ describe('a peer that is not there', () => {
   });
 
   it('at an address that the system refuses to ask, like a broadcast one, ends nothing but the question', async () => {
-    const socket = await openUdpSocket('127.0.0.1', 0);
+    const socket = await openUdpSocket('127.0.0.1', 0, 0);
     const errors: string[] = [];
     socket.onSendError = (_to, code) => errors.push(code);
     socket.askWhetherOpen({ host: '255.255.255.255', port: 9 });
