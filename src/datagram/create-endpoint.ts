@@ -12,7 +12,7 @@ import { DatagramTransport } from './datagram-transport.ts';
 import { openUdpSocket, resolveHost } from './udp-socket.ts';
 
 /** Longer than two processes on one machine take to answer each other; lost in vain now and then, it does not matter. */
-const BUSY_POLL_US = 200;
+const BUSY_POLL_US = 300;
 const BUSY_POLL_US_MAX = 10_000;
 
 /** How to make an endpoint. */
@@ -37,7 +37,7 @@ export interface EndpointOptions {
    */
   readonly earlyDuplicates?: number | false;
   /**
-   * After each datagram the process stays awake for up to so many microseconds, as long as others follow so closely: 200 by
+   * After each datagram the process stays awake for up to so many microseconds, as long as others follow so closely: 300 by
    * default, where there is a second processor. It makes small calls over loopback two and a half times as fast. 0: it sleeps
    * whenever it has nothing to do.
    */
