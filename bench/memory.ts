@@ -53,7 +53,7 @@ class MemorySocket implements DatagramSocket {
   send(bytes: Uint8Array, to: SocketAddress): void {
     const { other } = this;
     // Who sends it may write over it; `slice` of a Buffer would not copy.
-    const copy = Uint8Array.from(bytes);
+    const copy = new Uint8Array(bytes);
     setImmediate(() => other?.onDatagram(copy, to));
   }
 

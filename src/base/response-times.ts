@@ -73,7 +73,7 @@ export function networkMsOf(elapsedMs: number, heldMs: number, rtt: RoundTripEst
 /**
  * Response times of one peer, or, without a cohort of its own, of all peers of an endpoint. What is recorded
  * for a peer is recorded for its cohort too. Bounded: 16 methods of a peer (64 of a cohort), of which the one
- * not used for longest makes room, each with 4 size classes (up to 16 KiB, 128 KiB, 1 MiB, more) of 200 to 600
+ * not used for longest makes room, each with 4 size classes (up to 16 KiB, 128 KiB, 1 MiB, more) of 200 to 700
  * bytes, made when first used.
  *
  * Sizes are request and expected answer together. Times are those that the caller sees, from the first byte sent, less

@@ -1,19 +1,24 @@
-// Stays awake for a moment where datagrams follow each other closely. Who sleeps has to be woken: the other processor must be
-// told, in a virtual machine by way of its host, and finds its caches cold. Over loopback that takes longer than all the rest of
-// a small call (spec/decisions/0052-busy-polling.md). Where it does not help, as over any longer path, it stops trying.
+// Stays awake for a moment where answers follow closely. Who sleeps has to be woken: the other processor must be told, in a
+// virtual machine by way of its host, and finds its caches cold. Over loopback that takes longer than all the rest of a small
+// call (spec/decisions/0052-busy-polling.md). It keeps account of what the waiting costs and is worth, and rests where it is not.
 
-/** Waits in vain, one after the other, after which it rests. */
-const MISSES_MAX = 3;
+/** What it spares, about, when something comes in time: that much waiting is paid for by it. */
+const WORTH_MS = 0.2;
 
-/** So many datagrams it rests for at first, then twice as many each time. */
+/** Waiting that nothing has paid for, after which it rests. */
+const DEBT_MAX_MS = 1;
+
+/** It rests for so many datagrams at first, then for twice as many each time … */
 const REST_MIN_DATAGRAMS = 8;
 const REST_MAX_DATAGRAMS = 128;
-
-/** A look that comes so long after the one before, with nothing done meanwhile: another process needs the processor more. */
-const TAKEN_AWAY_MS = 1;
+/** … until so many came in time between two rests. */
+const HITS_TO_BEGIN_ANEW = 64;
 
 /** The first wait may take so many times the limit: the other end sleeps as well, and has to be woken. */
 const FIRST_WAIT_LIMITS = 2;
+
+/** A turn that takes so long has done work that matters more, or another process needs the processor. */
+const LONG_TURN_MS = 2;
 
 /** What it runs on. */
 export interface EventLoop {
@@ -33,11 +38,14 @@ export class BusyPoll {
   #isHelping = false;
   /** Since the last look something was sent or has come … */
   #acted = false;
-  /** … and something has come. */
-  #heard = false;
+  /** … and something has come that may be an answer: what is sent to us unasked is no reason to wait for more. */
+  #answered = false;
+  /** Something was sent that has not been answered in time. */
+  #asked = false;
   #waitsSinceMs = 0;
   #lookedAtMs = 0;
-  #misses = 0;
+  #debtMs = 0;
+  #hits = 0;
   /** Datagrams to let pass. */
   #rest = 0;
   #nextRest = REST_MIN_DATAGRAMS;
@@ -50,12 +58,16 @@ export class BusyPoll {
 
   onSent(): void {
     this.#acted = true;
+    this.#asked = true;
     this.#begin();
   }
 
   onReceived(): void {
     this.#acted = true;
-    this.#heard = true;
+    if (this.#isAwake && this.#asked) {
+      this.#asked = false;
+      this.#answered = true;
+    }
     this.#begin();
   }
 
@@ -70,43 +82,52 @@ export class BusyPoll {
       return;
     }
     this.#isAwake = true;
-    this.#heard = false;
+    // What else comes in this turn was not waited for: the first look only begins.
+    this.#waitsSinceMs = Number.NaN;
     this.#loop.nextTurn(this.#look);
   }
 
   #lookAround(): void {
     if (this.#closed) return;
     const nowMs = this.#loop.now();
-    if (this.#acted) {
+    const turnMs = nowMs - this.#lookedAtMs;
+    if (Number.isNaN(this.#waitsSinceMs)) {
       this.#waitsSinceMs = nowMs;
-      if (this.#heard) this.#onHit();
-    } else if (nowMs - this.#lookedAtMs > TAKEN_AWAY_MS) {
-      this.#nextRest = REST_MAX_DATAGRAMS;
+    } else if (!(turnMs >= 0 && turnMs <= LONG_TURN_MS)) {
       this.#sleep(true);
       return;
-    } else if (nowMs - this.#waitsSinceMs > this.#limitMs * (this.#isHelping ? 1 : FIRST_WAIT_LIMITS)) {
-      this.#sleep(++this.#misses >= MISSES_MAX);
-      return;
+    } else if (this.#acted) {
+      this.#waitsSinceMs = nowMs;
+      if (this.#answered) this.#onHit();
+    } else {
+      this.#debtMs += turnMs;
+      const limitMs = this.#isHelping ? this.#limitMs : FIRST_WAIT_LIMITS * this.#limitMs;
+      const isLost = this.#debtMs > DEBT_MAX_MS;
+      if (isLost || nowMs - this.#waitsSinceMs > limitMs) {
+        this.#sleep(isLost);
+        return;
+      }
     }
     this.#acted = false;
-    this.#heard = false;
+    this.#answered = false;
     this.#lookedAtMs = nowMs;
     this.#loop.nextTurn(this.#look);
   }
 
   #onHit(): void {
     this.#isHelping = true;
-    this.#misses = 0;
-    this.#nextRest = REST_MIN_DATAGRAMS;
+    this.#debtMs = Math.max(0, this.#debtMs - WORTH_MS);
+    if (++this.#hits >= HITS_TO_BEGIN_ANEW) this.#nextRest = REST_MIN_DATAGRAMS;
   }
 
   #sleep(forLong: boolean): void {
     this.#isAwake = false;
     this.#isHelping = false;
     if (!forLong) return;
-    this.#misses = 0;
-    // Two ends that both try now and then must not miss each other for ever: so no rest is quite as long as the one before.
-    this.#rest = this.#nextRest + (Math.floor(1000 * this.#loop.now()) % this.#nextRest);
+    this.#debtMs = 0;
+    this.#hits = 0;
+    // Two ends that both try now and then must not miss each other for ever: rests differ from each other by chance.
+    this.#rest = this.#nextRest + (Math.floor(1000 * Math.abs(this.#loop.now())) % this.#nextRest);
     this.#nextRest = Math.min(2 * this.#nextRest, REST_MAX_DATAGRAMS);
   }
 }

@@ -11,7 +11,7 @@ import { systemRandom } from '../transport/system-random.ts';
 import { DatagramTransport } from './datagram-transport.ts';
 import { openUdpSocket, resolveHost } from './udp-socket.ts';
 
-/** Longer than two processes on one machine take to answer each other; lost in vain now and then, it does not matter. */
+/** As long as two processes on one machine take to answer each other. */
 const BUSY_POLL_US = 300;
 const BUSY_POLL_US_MAX = 10_000;
 
@@ -37,9 +37,9 @@ export interface EndpointOptions {
    */
   readonly earlyDuplicates?: number | false;
   /**
-   * After each datagram the process stays awake for up to so many microseconds, as long as others follow so closely: 300 by
-   * default, where there is a second processor. It makes small calls over loopback two and a half times as fast. 0: it sleeps
-   * whenever it has nothing to do.
+   * After each datagram the event loop goes on turning, without sleeping, for up to so many microseconds: 300 by default
+   * where there is a second processor, and only while answers come in time. Small calls over loopback become twice as fast; to
+   * who measures the event loop's utilisation it looks busy. 0: it sleeps whenever it has nothing to do.
    */
   readonly busyPollUs?: number;
   /** Overrides of the protocol's constants: for experiments and tests. */
@@ -66,7 +66,7 @@ export async function createEndpoint(options: EndpointOptions = {}): Promise<Dat
       `earlyDuplicates is ${earlyDuplicates}, not a number from 0, or false`,
     );
   }
-  if (!(busyPollUs >= 0 && busyPollUs <= BUSY_POLL_US_MAX)) {
+  if (typeof busyPollUs !== 'number' || !(busyPollUs >= 0 && busyPollUs <= BUSY_POLL_US_MAX)) {
     throw new RpcError(
       'BAD_ARGUMENT',
       `busyPollUs is ${busyPollUs}, not a number from 0 to ${BUSY_POLL_US_MAX}`,

@@ -119,7 +119,7 @@ export class DatagramPeer implements Peer {
   }
 }
 
-/** Whom an address names. Of what its protection needs nothing is kept: it is asked for once in a handshake. */
+/** Whom an address names. Of what its protection needs nothing is kept: only first datagrams ask for it. */
 class AddressedCallee implements Callee {
   /** The address itself. */
   readonly id: string;

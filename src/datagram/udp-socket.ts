@@ -8,7 +8,7 @@ import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised';
 import { bindError } from '../transport/bind-error.ts';
 import { RpcError } from '../transport/error.ts';
 import { PortProbes } from '../transport/port-probes.ts';
-import { BusyPoll } from './busy-poll.ts';
+import { BusyPoll, type EventLoop } from './busy-poll.ts';
 import type { DatagramSocket, SocketAddress } from './datagram-socket.ts';
 
 /** Asked of the operating system for each direction; it may give less. 208 KiB, a common default, lost 408 of 500
@@ -52,13 +52,16 @@ async function bindTo(host: string, address: string, port: number, busyPollMs: n
   });
   try {
     const bound = await socket.bind({ address, port, exclusive: true });
-    const busyPoll = new BusyPoll(busyPollMs, { now: () => performance.now(), nextTurn: setImmediate });
+    const busyPoll = new BusyPoll(busyPollMs, EVENT_LOOP);
     return new UdpSocket(socket, { host: bound.address, port: bound.port }, busyPoll);
   } catch (error) {
     await socket.close().catch(() => {});
     throw bindError(error, `UDP ${host}:${port}`);
   }
 }
+
+/** Both taken at once: a test that replaces the one and not the other must not have the loop turn for ever. */
+const EVENT_LOOP: EventLoop = { now: performance.now.bind(performance), nextTurn: setImmediate };
 
 /** The IP address of a host name, the same family as `like` prefers: 4, 6, or 0 for any. @throws RpcError HOST_UNKNOWN. */
 export async function resolveHost(host: string, family: 0 | 4 | 6): Promise<string> {
