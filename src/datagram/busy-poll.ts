@@ -3,7 +3,7 @@
 // call (spec/decisions/0052-busy-polling.md). It keeps account of what the waiting costs and is worth, and rests where it is not.
 
 /** What it spares, about, when something comes in time: that much waiting is paid for by it. */
-const WORTH_MS = 0.2;
+const WORTH_MS = 0.3;
 
 /** Waiting that nothing has paid for, after which it rests. */
 const DEBT_MAX_MS = 1;
