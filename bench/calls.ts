@@ -39,6 +39,8 @@ interface CallsResult {
   readonly callsPerSecond: number;
   readonly clientCpuUsPerCall: number;
   readonly serverCpuUsPerCall: number;
+  /** Calls that ended in an error, in all rounds: some of the others give up at 1,024 at once. */
+  readonly failures: number;
   readonly rounds: number;
 }
 
@@ -61,6 +63,7 @@ interface Sample {
   readonly callsPerSecond: number;
   readonly clientCpuUs: number;
   readonly serverCpuUs: number;
+  readonly failures: number;
 }
 
 const summary = await calls(options.system?.map(systemNamed) ?? SYSTEMS, options.quick);
@@ -97,6 +100,7 @@ async function calls(systems: readonly System[], isQuick: boolean): Promise<Call
             callsPerSecond: Math.round(median(of.map((one) => one.callsPerSecond))),
             clientCpuUsPerCall: rounded(median(of.map((one) => one.clientCpuUs))),
             serverCpuUsPerCall: rounded(median(of.map((one) => one.serverCpuUs))),
+            failures: of.reduce((sum, one) => sum + one.failures, 0),
             rounds,
           });
           if (!options.json) console.log(cellLine(results.at(-1)!));
@@ -124,9 +128,14 @@ async function measure(pair: Pair, sizeBytes: number, concurrency: number, forMs
   const before = process.cpuUsage();
   const startedAtMs = performance.now();
   let count = 0;
+  let failures = 0;
   const lane = async (): Promise<void> => {
     while (performance.now() - startedAtMs < forMs) {
-      const answer = await client.echo(body);
+      const answer = await client.echo(body).catch(() => undefined);
+      if (answer === undefined) {
+        failures++;
+        continue;
+      }
       if (answer.length !== sizeBytes) {
         throw new Error(`${pair.system.name} gave back ${answer.length} of ${sizeBytes} bytes`);
       }
@@ -139,15 +148,17 @@ async function measure(pair: Pair, sizeBytes: number, concurrency: number, forMs
   const serverCpuUs = (await server.cpuUs()) - serverBefore;
   return {
     callsPerSecond: (1000 * count) / elapsedMs,
-    clientCpuUs: (user + system) / count,
-    serverCpuUs: serverCpuUs / count,
+    clientCpuUs: (user + system) / Math.max(1, count),
+    serverCpuUs: serverCpuUs / Math.max(1, count),
+    failures,
   };
 }
 
 function cellLine(cell: CallsResult): string {
   const what = `${cell.system.padEnd(12)} ${String(cell.sizeBytes).padStart(6)} B × ${String(cell.concurrency).padEnd(4)}`;
   const cpu = `${cell.clientCpuUsPerCall} + ${cell.serverCpuUsPerCall} µs`;
-  return `${what} ${String(cell.callsPerSecond).padStart(8)} calls/s   ${cpu}`;
+  const failed = cell.failures === 0 ? '' : `   ${cell.failures} failed`;
+  return `${what} ${String(cell.callsPerSecond).padStart(8)} calls/s   ${cpu}${failed}`;
 }
 
 function rounded(value: number): number {

@@ -17,7 +17,7 @@ const HITS_TO_BEGIN_ANEW = 64;
 /** The first wait may take so many times the limit: the other end sleeps as well, and has to be woken. */
 const FIRST_WAIT_LIMITS = 2;
 
-/** A turn that takes so long has done work that matters more, or another process needs the processor. */
+/** A turn takes so long when it has work to do, or when another process has got the processor: it says nothing of waiting. */
 const LONG_TURN_MS = 2;
 
 /** What it runs on. */
@@ -93,12 +93,12 @@ export class BusyPoll {
     const turnMs = nowMs - this.#lookedAtMs;
     if (Number.isNaN(this.#waitsSinceMs)) {
       this.#waitsSinceMs = nowMs;
+    } else if (this.#acted) {
+      this.#waitsSinceMs = nowMs;
+      if (this.#answered && turnMs <= LONG_TURN_MS) this.#onHit();
     } else if (!(turnMs >= 0 && turnMs <= LONG_TURN_MS)) {
       this.#sleep(true);
       return;
-    } else if (this.#acted) {
-      this.#waitsSinceMs = nowMs;
-      if (this.#answered) this.#onHit();
     } else {
       this.#debtMs += turnMs;
       const limitMs = this.#isHelping ? this.#limitMs : FIRST_WAIT_LIMITS * this.#limitMs;
