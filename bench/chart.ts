@@ -15,7 +15,7 @@ const CONFIG: Config = {
     gridColor: '#e4e8ed',
     labelColor: '#33404d',
   },
-  legend: { labelFontSize: 13, titleFontSize: 13, symbolSize: 140, labelLimit: 300 },
+  legend: { labelFontSize: 13, titleFontSize: 13, symbolSize: 140, labelLimit: 420 },
   title: { fontSize: 16, anchor: 'start', subtitleFontSize: 13, subtitleColor: '#55606c' },
   header: { labelFontSize: 14, labelFontWeight: 'bold', titleFontSize: 13 },
 };

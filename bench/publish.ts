@@ -231,7 +231,7 @@ function latencyChart({ results }: Summary<Latency>): TopLevelSpec {
         scale: { type: 'log' },
         axis: { format: '~s' },
       },
-      color: { field: 'system', type: 'nominal', title: null, sort: null, legend: { labelLimit: 420 } },
+      color: { field: 'system', type: 'nominal', title: null, sort: null },
     },
   };
 }
