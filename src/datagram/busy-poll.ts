@@ -42,7 +42,8 @@ export class BusyPoll {
   #answered = false;
   /** Something was sent that has not been answered in time. */
   #asked = false;
-  #waitsSinceMs = 0;
+  /** Undefined until it has looked around for the first time: what comes in the same turn was not waited for. */
+  #waitsSinceMs: number | undefined;
   #lookedAtMs = 0;
   #debtMs = 0;
   #hits = 0;
@@ -82,8 +83,7 @@ export class BusyPoll {
       return;
     }
     this.#isAwake = true;
-    // What else comes in this turn was not waited for: the first look only begins.
-    this.#waitsSinceMs = Number.NaN;
+    this.#waitsSinceMs = undefined;
     this.#loop.nextTurn(this.#look);
   }
 
@@ -91,7 +91,7 @@ export class BusyPoll {
     if (this.#closed) return;
     const nowMs = this.#loop.now();
     const turnMs = nowMs - this.#lookedAtMs;
-    if (Number.isNaN(this.#waitsSinceMs)) {
+    if (this.#waitsSinceMs === undefined) {
       this.#waitsSinceMs = nowMs;
     } else if (this.#acted) {
       this.#waitsSinceMs = nowMs;
