@@ -7,7 +7,7 @@ export class Pacer {
   #datagramBytes: number;
   #tokenBytes: number;
   #filledAtMs = 0;
-  /** When the sender was told to come again; Infinity when it does not wait. */
+  /** Since when, or from when on, the sender may send; Infinity when it does not want to. */
   #awaitedAtMs = Number.POSITIVE_INFINITY;
   /** What it could not send as it came later than that, and has not made up for yet. */
   #missedBytes = 0;
@@ -37,17 +37,17 @@ export class Pacer {
   }
 
   /**
-   * When a datagram of this size may leave: `nowMs`, or later. Who is told to wait and then comes too late, because the
-   * process had no processor, makes up for it at twice the rate: the queue on the way has had as long to drain, but may
-   * be too short for all of it at once.
+   * When a datagram of this size may leave: `nowMs`, or later. Who comes too late, because the process had no processor
+   * while it waited or between two datagrams, makes up for it at twice the rate: the queue on the way has had as long to
+   * drain, but may be too short for all of it at once.
    */
   nextSendAt(nowMs: number, sizeBytes: number): number {
     this.#fill(nowMs);
     // A datagram larger than the burst leaves when the bucket is full, or it would never leave.
     const neededBytes = Math.min(sizeBytes, this.#burstBytes()) - this.#tokenBytes;
-    if (neededBytes <= ROUNDING_BYTES || this.#bytesPerMs === Number.POSITIVE_INFINITY) return nowMs;
+    const mayGo = neededBytes <= ROUNDING_BYTES || this.#bytesPerMs === Number.POSITIVE_INFINITY;
     const madeUpBytes = Math.min(this.#missedBytes, neededBytes / 2);
-    this.#awaitedAtMs = nowMs + (neededBytes - madeUpBytes) / this.#bytesPerMs;
+    this.#awaitedAtMs = mayGo ? nowMs : nowMs + (neededBytes - madeUpBytes) / this.#bytesPerMs;
     return this.#awaitedAtMs;
   }
 

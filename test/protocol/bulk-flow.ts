@@ -140,6 +140,7 @@ export class BulkFlow {
       this.#probesAllowed = Math.max(0, this.#probesAllowed - 1);
       this.#sendOne(nowMs);
     }
+    this.#pacer.stopWaiting();
     if (this.#unsentBytes === 0) controller.onAppLimited(this.#sent.bytesInFlight);
     this.#wakeAt(Math.min(this.#sent.lossAtMs, this.#probeAtMs));
   }

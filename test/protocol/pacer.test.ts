@@ -29,16 +29,23 @@ describe('Pacer', () => {
     pacer.setRate(0, 120);
     // As many as there are to send: nothing waits.
     sendAll(pacer, 0, 1200, 10);
+    pacer.stopWaiting();
     expect(sendAll(pacer, 1_000_000, 1200)).toBe(10);
   });
 
   test('on a fast path a burst is what accrues in 2 ms, as timers are no finer', () => {
     const pacer = new Pacer(1200);
     pacer.setRate(0, 120_000);
-    sendAll(pacer, 0, 1200, 200);
-    expect(sendAll(pacer, 1, 1200, 100)).toBe(100);
-    expect(sendAll(pacer, 3, 1200, 200)).toBe(200);
-    expect(sendAll(pacer, 9, 1200)).toBe(200);
+    for (const [atMs, datagrams] of [
+      [0, 10],
+      [1, 100],
+      [3, 200],
+      [9, 200],
+    ] as const) {
+      expect(sendAll(pacer, atMs, 1200, datagrams)).toBe(datagrams);
+      expect(pacer.canSend(atMs, 1200)).toBe(false);
+      pacer.stopWaiting();
+    }
   });
 
   test('who was told to wait and comes too late makes up for it at twice the rate, for at most 25 ms', () => {
@@ -61,6 +68,20 @@ describe('Pacer', () => {
       expect(datagrams).toBe(40 + madeUp);
       expect(pacer.behind).toBe(false);
     }
+  });
+
+  test('who is held up between two datagrams that may leave makes up for it as well', () => {
+    const pacer = new Pacer(1200);
+    pacer.setRate(0, 1200);
+    sendAll(pacer, 0, 1200, 5);
+    // Five more would have been allowed, and then one each millisecond.
+    expect(pacer.canSend(0, 1200)).toBe(true);
+    expect(sendAll(pacer, 30, 1200)).toBe(20);
+    expect(pacer.behind).toBe(true);
+    let datagrams = 0;
+    for (let ms = 31; ms <= 70; ms++) datagrams += sendAll(pacer, ms, 1200);
+    expect(datagrams).toBe(40 + 15);
+    expect(pacer.behind).toBe(false);
   });
 
   test('who does not wait for the rate misses nothing', () => {
