@@ -6,12 +6,12 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { LinkEnd, LossyLink } from '../lossy-link.ts';
-import { LARGE_MESSAGE_BYTES, type Load } from './loads.ts';
+import { LARGE_MESSAGE_BYTES, type Load, WARM_UP_SECONDS } from './loads.ts';
 
 export const SYSTEMS = ['nevermind', 'tcp-bbr', 'tcp-cubic'] as const;
 export type BulkSystem = (typeof SYSTEMS)[number];
 
-/** Undefined when a large message was not there after `seconds`; a stream is measured for that long. */
+/** Undefined when a large message was not there after `seconds`; a stream is measured for that long, once it is warm. */
 export function flow(
   link: LossyLink,
   system: BulkSystem,
@@ -47,7 +47,10 @@ async function tcpFlow(
 ): Promise<number | undefined> {
   const server = b.spawn('iperf3', ['--server', '--one-off', '--forceflush']);
   await firstLine(server, (line) => line.includes('listening'));
-  const amount = load === 'message' ? ['--bytes', String(LARGE_MESSAGE_BYTES)] : ['--time', String(seconds)];
+  const amount =
+    load === 'message'
+      ? ['--bytes', String(LARGE_MESSAGE_BYTES)]
+      : ['--omit', String(WARM_UP_SECONDS), '--time', String(seconds)];
   const options = ['--reverse', '--json', '--congestion', algorithm, ...amount];
   const client = a.spawn('iperf3', ['--client', b.address, ...options]);
   const limit = setTimeout(() => client.kill('SIGKILL'), load === 'message' ? 1000 * seconds : 2 ** 31 - 1);
