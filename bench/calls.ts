@@ -3,6 +3,7 @@
 // in each round, because machines are shared; a figure is the median of its rounds.
 //   npm run bench -- calls [--quick] [--system NAME …] [--out FILE] [--json]
 
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Machine, median, saveSummary, thisMachine } from './machine.ts';
 import { type ServerProcess, startServer } from './peers/server-process.ts';
@@ -19,17 +20,26 @@ const { values: options } = parseArgs({
 });
 
 const SIZES = [64, 1024, 16 * 1024];
-const CONCURRENCIES = [1, 16, 128, 1024];
+const CONCURRENCIES = [1024, 128, 16, 1];
 
 /**
- * Before anything is measured, every system makes calls for so many milliseconds with so many at once: what is measured is
- * a server that runs, not how long Node takes to compile it. With one call at a time that takes seconds by itself.
+ * Before anything is measured, every system makes calls for so many milliseconds with so many at once, and the most at once come
+ * first: what is measured is a server that runs, not how long Node takes to compile it. With one call at a time that takes
+ * seconds by itself. A quick run has no time for more.
  */
 const WARM_UP = [
-  { concurrency: 128, forMs: 500 },
-  { concurrency: 16, forMs: 500 },
-  { concurrency: 1, forMs: 1000 },
+  { concurrency: 1024, forMs: 800 },
+  { concurrency: 128, forMs: 400 },
+  { concurrency: 1, forMs: 800 },
 ] as const;
+const WARM_UP_TIMES = 4;
+
+/**
+ * So much longer than planned a sample may take to have as many answers as calls at once; and so long the last answers are
+ * waited for once it is over, which for some of the others would be minutes at 1,024 at once: those count as failed, and the
+ * client is replaced, so that it disturbs nobody after it.
+ */
+const LATE_MAX_MS = 600;
 
 /** One cell of the table. */
 interface CallsResult {
@@ -39,7 +49,7 @@ interface CallsResult {
   readonly callsPerSecond: number;
   readonly clientCpuUsPerCall: number;
   readonly serverCpuUsPerCall: number;
-  /** Calls that ended in an error, in all rounds: some of the others give up at 1,024 at once. */
+  /** Calls that ended in an error or had no answer in time, in all rounds. */
   readonly failures: number;
   readonly rounds: number;
 }
@@ -56,7 +66,7 @@ interface CallsSummary {
 interface Pair {
   readonly system: System;
   readonly server: ServerProcess;
-  readonly client: EchoClient;
+  client: EchoClient;
 }
 
 interface Sample {
@@ -66,14 +76,15 @@ interface Sample {
   readonly failures: number;
 }
 
+const machine = thisMachine();
 const summary = await calls(options.system?.map(systemNamed) ?? SYSTEMS, options.quick);
 await saveSummary(summary, options);
 process.exit();
 
 async function calls(systems: readonly System[], isQuick: boolean): Promise<CallsSummary> {
-  const machine = thisMachine();
   const rounds = isQuick ? 3 : 7;
   const roundMs = isQuick ? 150 : 700;
+  const warmUpTimes = isQuick ? 1 : WARM_UP_TIMES;
   const sizes = isQuick ? [SIZES[0]!] : SIZES;
   const results: CallsResult[] = [];
   for (const sizeBytes of sizes) {
@@ -81,7 +92,8 @@ async function calls(systems: readonly System[], isQuick: boolean): Promise<Call
     const pairs = await Promise.all(able.map(start));
     try {
       for (const pair of pairs) {
-        for (const { concurrency, forMs } of WARM_UP) await measure(pair, sizeBytes, concurrency, forMs);
+        for (const { concurrency, forMs } of WARM_UP)
+          await measure(pair, sizeBytes, concurrency, warmUpTimes * forMs);
       }
       for (const concurrency of CONCURRENCIES) {
         const samples = new Map<System, Sample[]>(pairs.map(({ system }) => [system, []]));
@@ -105,6 +117,8 @@ async function calls(systems: readonly System[], isQuick: boolean): Promise<Call
           });
           if (!options.json) console.log(cellLine(results.at(-1)!));
         }
+        // Who ends a long run early keeps what it has measured.
+        await saveSummary(summaryOf(results), { json: false, out: options.out });
       }
     } finally {
       for (const { client, server } of pairs) {
@@ -113,6 +127,10 @@ async function calls(systems: readonly System[], isQuick: boolean): Promise<Call
       }
     }
   }
+  return summaryOf(results);
+}
+
+function summaryOf(results: readonly CallsResult[]): CallsSummary {
   return { type: 'summary', version: 1, suite: 'calls', machine, results };
 }
 
@@ -127,11 +145,15 @@ async function measure(pair: Pair, sizeBytes: number, concurrency: number, forMs
   const serverBefore = await server.cpuUs();
   const before = process.cpuUsage();
   const startedAtMs = performance.now();
+  let outstanding = 0;
   let count = 0;
   let failures = 0;
-  const lane = async (): Promise<void> => {
-    while (performance.now() - startedAtMs < forMs) {
+  let isOver = false;
+  const lane = async (enough: () => void): Promise<void> => {
+    while (!isOver) {
+      outstanding++;
       const answer = await client.echo(body).catch(() => undefined);
+      outstanding--;
       if (answer === undefined) {
         failures++;
         continue;
@@ -140,18 +162,28 @@ async function measure(pair: Pair, sizeBytes: number, concurrency: number, forMs
         throw new Error(`${pair.system.name} gave back ${answer.length} of ${sizeBytes} bytes`);
       }
       count++;
+      if (count >= concurrency && performance.now() - startedAtMs >= forMs) enough();
     }
   };
-  await Promise.all(Array.from({ length: concurrency }, lane));
+  let lanes: Promise<unknown> = Promise.resolve();
+  const isEnough = new Promise<void>((enough, failed) => {
+    lanes = Promise.all(Array.from({ length: concurrency }, () => lane(enough).catch(failed)));
+  });
+  await Promise.race([isEnough, setTimeout(forMs + LATE_MAX_MS)]);
+  // What comes later is waited for, and does not count: who is slow with some shall not seem slow with all.
+  isOver = true;
   const elapsedMs = performance.now() - startedAtMs;
   const { user, system } = process.cpuUsage(before);
-  const serverCpuUs = (await server.cpuUs()) - serverBefore;
-  return {
-    callsPerSecond: (1000 * count) / elapsedMs,
-    clientCpuUs: (user + system) / Math.max(1, count),
-    serverCpuUs: serverCpuUs / Math.max(1, count),
-    failures,
-  };
+  const answered = Math.max(1, count);
+  const sample = { callsPerSecond: (1000 * count) / elapsedMs, clientCpuUs: (user + system) / answered };
+  const serverCpuUs = ((await server.cpuUs()) - serverBefore) / answered;
+  await Promise.race([lanes, setTimeout(LATE_MAX_MS)]);
+  failures += outstanding;
+  if (outstanding > 0) {
+    await client.close();
+    pair.client = await pair.system.connect(server.address);
+  }
+  return { ...sample, serverCpuUs, failures };
 }
 
 function cellLine(cell: CallsResult): string {
