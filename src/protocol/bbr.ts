@@ -22,6 +22,7 @@
 // - The bounds go to what was delivered in a round with loss, only when a queue stands, and no lower than 0.7 of what is
 //   known, unless a quarter is lost: a burst of losses, or somebody who gives no way, must not take all we have.
 // - Down ends after four rounds: a queue that stands then is not ours.
+// - Cruising takes no more than 0.7 of the ceiling where that fills the path: the queue is left to others.
 // - The window is not cut for a round of recovery after a loss: pacing conserves packets.
 // - A sample taken while little was in flight counts as a probe of the round trip: a peer that is called now and
 //   then never has its window cut for one.
@@ -257,6 +258,8 @@ export class BbrController implements CongestionController {
   }
 
   #beginRound(): void {
+    const { ackedBytes, lostBytes } = this.#round;
+    this.#pathLoss.onRound((ackedBytes + lostBytes) / this.#datagramBytes, lostBytes / this.#datagramBytes);
     this.#round = newRound(this.#rate.deliveredBytes);
     this.#roundsSinceProbe++;
     this.#aggregation.onRound(this.#pipe.full ? AGGREGATION_ROUNDS : 1);
@@ -279,8 +282,10 @@ export class BbrController implements CongestionController {
     return 4 * this.#datagramBytes;
   }
 
+  /** Of the ceiling: with headroom, and where it holds a queue, no more of that than 0.7 of the ceiling leaves us. */
   #cruisingBytes(): number {
-    return Math.max(this.#leastBytes(), (1 - HEADROOM) * this.#ceilingBytes);
+    const enoughBytes = Math.max(this.#productBytes(1), BETA * this.#ceilingBytes);
+    return Math.max(this.#leastBytes(), Math.min((1 - HEADROOM) * this.#ceilingBytes, enoughBytes));
   }
 
   // ---- the phases

@@ -19,6 +19,9 @@ export class PathLoss {
   #slowFromMs = Number.POSITIVE_INFINITY;
   #slowUntilMs = Number.POSITIVE_INFINITY;
   #calm = false;
+  /** Since rounds were last compared with what is known. */
+  #roundsSent = 0;
+  #roundsLost = 0;
 
   /** As a part of what is sent; 0 until something was learnt. */
   get rate(): number {
@@ -63,6 +66,23 @@ export class PathLoss {
     rounds.push(round);
   }
 
+  /**
+   * A round of any kind has ended. What is lost anyhow is lost in all of them: when far less was, what is known is wrong.
+   * Who begins in a queue that others have filled takes it for the path, and what it overflows with for the path's loss.
+   */
+  onRound(sent: number, lost: number): void {
+    this.#roundsSent += sent;
+    this.#roundsLost += lost;
+    if (this.#roundsSent < REFUTING_MIN) return;
+    const expected = this.#roundsSent * this.rate;
+    if (this.#roundsLost < expected - this.#chance(this.rate, this.#roundsSent)) {
+      this.#sent = this.#roundsSent;
+      this.#lost = this.#roundsLost;
+    }
+    this.#roundsSent = 0;
+    this.#roundsLost = 0;
+  }
+
   /** Startup is over. */
   endStartup(): void {
     this.#startup = [];
@@ -72,9 +92,13 @@ export class PathLoss {
   isExceeded(lost: number, sent: number, tolerated: number): boolean {
     // Laplace's estimate: of a path that little is known of, nothing is too much.
     const rate = (this.#lost + 1) / (this.#sent + 2);
+    return lost >= LOST_MIN && lost > sent * (rate + tolerated) + this.#chance(rate, sent);
+  }
+
+  /** By how many of `sent` the lost ones may differ from a rate that was learnt. */
+  #chance(rate: number, sent: number): number {
     const variance = rate * (1 - rate) * (1 + sent / (this.#sent + 2));
-    const chance = CHANCE_DEVIATIONS * Math.sqrt(sent * variance);
-    return lost >= LOST_MIN && lost > sent * (rate + tolerated) + chance;
+    return CHANCE_DEVIATIONS * Math.sqrt(sent * variance);
   }
 
   #wasSlow(sentAtMs: number): boolean {
@@ -96,6 +120,8 @@ const STARTUP_ROUNDS_MAX = 16;
 /** Less than this is no evidence; more than this and older is forgotten by halves. */
 const EVIDENCE_MIN = 20;
 const EVIDENCE_MAX = 2000;
+/** So many packets of rounds are compared with what is known. */
+const REFUTING_MIN = 1000;
 /** What a path loses beyond this is not compensated for. */
 const RATE_MAX = 0.3;
 /** It is asked once a round: less would mistake chance for congestion several times a minute. */

@@ -57,4 +57,20 @@ describe('BBR among others', () => {
     expect(own! / (own! + others!)).toBeLessThan(0.7);
     expect((own! + others!) / path.bandwidthBytesPerMs).toBeGreaterThan(0.95);
   });
+
+  test.each([0.5, 1])(
+    'comes to CUBIC late, with a queue of %f products, and leaves it its part from the beginning',
+    async (products) => {
+      const path = { ...FULL_PATH, queueBytes: products * 80_000 };
+      const cubic = new CubicController(DATAGRAM_BYTES);
+      const { flows } = await runFlows(
+        path,
+        [{ controller: bbr(), startsAtMs: 1500 }, { controller: cubic }],
+        18_000,
+      );
+      const [own, others] = flows.map((flow) => flow.bytesPerMs(3000, 18_000));
+      expect(own! / (own! + others!)).toBeGreaterThan(0.4);
+      expect(own! / (own! + others!)).toBeLessThan(0.6);
+    },
+  );
 });

@@ -58,3 +58,18 @@ test('rounds of startup that come to nothing are forgotten', () => {
   path.onStartupRound({ bytesPerMs: 100, sent: 1000, lost: 0 });
   expect(path.rate).toBe(0.3);
 });
+
+test('rounds that lose far less than is known to be lost anyhow refute it', () => {
+  const path = learnt(950, 50);
+  for (let round = 0; round < 9; round++) path.onRound(100, 0);
+  expect(path.rate).toBeCloseTo(0.05);
+  path.onRound(100, 2);
+  expect(path.rate).toBeCloseTo(0.002);
+});
+
+test('rounds that lose about as much as is known, or more, refute nothing', () => {
+  const path = learnt(950, 50);
+  for (let round = 0; round < 100; round++) path.onRound(100, 4);
+  for (let round = 0; round < 100; round++) path.onRound(100, 20);
+  expect(path.rate).toBeCloseTo(0.05);
+});
