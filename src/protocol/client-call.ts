@@ -16,6 +16,7 @@ import {
 } from '../wire/frame.ts';
 import type { Arrival } from './arrival.ts';
 import type { TimerTarget } from './context.ts';
+import type { OrderedTimer } from './ordered-timers.ts';
 import type { Outgoing } from './outbox.ts';
 import { OutgoingMessage } from './outgoing-message.ts';
 
@@ -78,7 +79,7 @@ export class ClientCall implements Outgoing, TimerTarget {
   /** The peer has said that the handler runs. */
   saidWorking = false;
   queueEntry: HeapEntry<Outgoing> | undefined;
-  timerEntry: HeapEntry<TimerTarget> | undefined;
+  timer: OrderedTimer | undefined;
   /** The answer, once it has begun to arrive. */
   answer: Arrival | undefined;
   answerStatus = 0;

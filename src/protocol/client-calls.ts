@@ -12,7 +12,8 @@ import { type ErrorBody, parseErrorBody } from '../wire/message.ts';
 import { Arrival } from './arrival.ts';
 import { Cancels } from './cancels.ts';
 import { type CallRequest, ClientCall, type ClientCallOwner } from './client-call.ts';
-import { type EndpointContext, type Pollable, setTimer } from './context.ts';
+import type { EndpointContext, Pollable } from './context.ts';
+import { OrderedTimers } from './ordered-timers.ts';
 import type { Outbox } from './outbox.ts';
 import type { Path } from './path.ts';
 
@@ -42,6 +43,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
   readonly #peer: CalledPeer;
   readonly #outbox: Outbox;
   readonly #calls = new IdTable<ClientCall>();
+  readonly #timers: OrderedTimers;
   /** Those of which some of the answer is here, longest first. */
   readonly #answering = new Set<ClientCall>();
   /** To be sent once more, as soon as the budget allows it, in order. */
@@ -54,6 +56,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     this.#context = context;
     this.#peer = peer;
     this.#outbox = outbox;
+    this.#timers = new OrderedTimers(context.timers);
     this.#cancels = new Cancels(outbox, context.config.maxSettledRanges);
     this.initialGrantBytes = context.config.initialGrantBytes;
   }
@@ -79,7 +82,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     }
     if (this.#calls.size === 0) this.#context.selfDoubt.asked(this);
     this.#calls.set(request.callId, call);
-    call.timerEntry = setTimer(this.#context.timers, undefined, call, call.wakeAtMs);
+    call.timer = this.#timers.set(undefined, call, call.wakeAtMs);
     this.#outbox.queue(call);
     this.#context.touch(this.#peer);
   }
@@ -96,7 +99,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
 
   onCallTimer(call: ClientCall, nowMs: number): void {
     const { request } = call;
-    call.timerEntry = undefined;
+    call.timer = undefined;
     if (request.deadlineAtMs <= nowMs) {
       this.#recordAtLeast(call, nowMs);
       // P-40
@@ -107,7 +110,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
       this.#context.emit({ type: 'overdue', callId: request.callId, afterMs: nowMs - call.startedAtMs });
     }
     if (call.repeatAtMs !== undefined && call.repeatAtMs <= nowMs) this.#repeat(call, nowMs);
-    else call.timerEntry = setTimer(this.#context.timers, undefined, call, call.wakeAtMs);
+    else call.timer = this.#timers.set(undefined, call, call.wakeAtMs);
   }
 
   #isOverdue({ overdue, request, firstSentAtMs }: ClientCall, nowMs: number): boolean {
@@ -293,7 +296,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
     this.#outbox.remove(call);
     call.message.release(this.#context.messages);
     call.answer?.release();
-    call.timerEntry = setTimer(this.#context.timers, call.timerEntry, call, Number.POSITIVE_INFINITY);
+    call.timer = this.#timers.set(call.timer, call, Number.POSITIVE_INFINITY);
     // P-43
     if (tellPeer && known) this.#cancels.add(callId);
     this.#context.touch(this.#peer);
@@ -343,7 +346,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
 
   /** Sends a call once more, or has it wait until the budget allows that. */
   #repeat(call: ClientCall, nowMs: number): void {
-    const { retries, timers } = this.#context;
+    const { retries } = this.#context;
     if (retries.take(nowMs)) {
       this.#waiting.delete(call);
       call.repeatAtMs = undefined;
@@ -354,7 +357,7 @@ export class ClientCalls implements ClientCallOwner, MemoryAccount {
       this.#waiting.add(call);
       call.repeatAtMs = retries.comeBackAtMs(nowMs);
     }
-    call.timerEntry = setTimer(timers, call.timerEntry, call, call.wakeAtMs);
+    call.timer = this.#timers.set(call.timer, call, call.wakeAtMs);
   }
 
   #repeatWaiting(nowMs: number): void {

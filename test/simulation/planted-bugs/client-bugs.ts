@@ -189,7 +189,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: CLIENT_CALLS,
-        find: 'call.timerEntry = setTimer(this.#context.timers, call.timerEntry, call, Number.POSITIVE_INFINITY);',
+        find: 'call.timer = this.#timers.set(call.timer, call, Number.POSITIVE_INFINITY);',
         replace: '',
       },
     ],
