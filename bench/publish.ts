@@ -104,7 +104,7 @@ async function readSummary<Result>(name: string): Promise<Summary<Result> | unde
 
 function callsTable({ results }: Summary<Calls>): string {
   const small = results.filter(({ sizeBytes }) => sizeBytes === 64);
-  const columns = distinct(small.map(({ concurrency }) => concurrency));
+  const columns = distinct(small.map(({ concurrency }) => concurrency)).sort((a, b) => a - b);
   const rows = distinct(small.map(({ system }) => system)).map((system) => {
     const of = small.filter((one) => one.system === system);
     const rates = columns.map((at) =>

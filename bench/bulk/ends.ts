@@ -45,6 +45,9 @@ async function fetch(address: string, load: Load, seconds: number): Promise<numb
   const lane = async (): Promise<void> => {
     for (;;) await next();
   };
-  await Promise.allSettled(load === 'message' ? [next()] : Array.from({ length: AT_ONCE }, lane));
+  const lanes = load === 'message' ? [next()] : Array.from({ length: AT_ONCE }, lane);
+  await Promise.all(lanes).catch((error) => {
+    if (!signal.aborted) throw error;
+  });
   return receivedBytes === 0 ? undefined : (8 * receivedBytes) / (untilMs - fromMs) / 1000;
 }

@@ -11,15 +11,19 @@ import { LARGE_MESSAGE_BYTES, type Load, WARM_UP_SECONDS } from './loads.ts';
 export const SYSTEMS = ['nevermind', 'tcp-bbr', 'tcp-cubic'] as const;
 export type BulkSystem = (typeof SYSTEMS)[number];
 
-/** Undefined when a large message was not there after `seconds`; a stream is measured for that long, once it is warm. */
+/**
+ * Undefined when a large message was not there after `seconds`; a stream is measured for that long, once it is warm, which TCP is
+ * said to be after `omitSeconds`.
+ */
 export function flow(
   link: LossyLink,
   system: BulkSystem,
   load: Load,
   seconds: number,
+  omitSeconds: number = WARM_UP_SECONDS,
 ): Promise<number | undefined> {
   if (system === 'nevermind') return ourFlow(link, load, seconds);
-  return tcpFlow(link, system.slice('tcp-'.length), load, seconds);
+  return tcpFlow(link, system.slice('tcp-'.length), load, seconds, omitSeconds);
 }
 
 async function ourFlow({ a, b }: LossyLink, load: Load, seconds: number): Promise<number | undefined> {
@@ -44,13 +48,14 @@ async function tcpFlow(
   algorithm: string,
   load: Load,
   seconds: number,
+  omitSeconds: number,
 ): Promise<number | undefined> {
   const server = b.spawn('iperf3', ['--server', '--one-off', '--forceflush']);
   await firstLine(server, (line) => line.includes('listening'));
   const amount =
     load === 'message'
       ? ['--bytes', String(LARGE_MESSAGE_BYTES)]
-      : ['--omit', String(WARM_UP_SECONDS), '--time', String(seconds)];
+      : ['--omit', String(omitSeconds), '--time', String(seconds)];
   const options = ['--reverse', '--json', '--congestion', algorithm, ...amount];
   const client = a.spawn('iperf3', ['--client', b.address, ...options]);
   const limit = setTimeout(() => client.kill('SIGKILL'), load === 'message' ? 1000 * seconds : 2 ** 31 - 1);

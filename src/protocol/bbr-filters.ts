@@ -1,6 +1,33 @@
 // What BBR remembers of a path: the most that it delivered, the least that a round trip took, how much more than
 // expected one acknowledgement may bring. bbr.ts draws its conclusions from them.
 
+/** What was seen in one round trip. */
+export interface Round {
+  /** It ends when something is acknowledged that was sent with this much delivered. */
+  readonly endsAtBytes: number;
+  ackedBytes: number;
+  lostBytes: number;
+  /** The highest delivery rate, and the most that was delivered while a packet was under way. */
+  bytesPerMs: number;
+  deliveredBytes: number;
+  minMs: number;
+  /** As much was in flight as the window allowed. */
+  filled: boolean;
+}
+
+/** Nothing seen yet of a round that ends once so much has been delivered. */
+export function newRound(endsAtBytes: number): Round {
+  return {
+    endsAtBytes,
+    ackedBytes: 0,
+    lostBytes: 0,
+    bytesPerMs: 0,
+    deliveredBytes: 0,
+    minMs: Number.POSITIVE_INFINITY,
+    filled: false,
+  };
+}
+
 /** The highest delivery rate of this probing cycle and the last (draft-ietf-ccwg-bbr section 5.5.5). */
 export class MaxBandwidth {
   #before = 0;

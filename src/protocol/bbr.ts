@@ -21,14 +21,13 @@
 // - Up goes on while a round brings a tenth more, so that a low estimate is left behind in one probe.
 // - The bounds go to what was delivered in a round with loss, only when a queue stands, and no lower than 0.7 of what is
 //   known, unless a quarter is lost: a burst of losses, or somebody who gives no way, must not take all we have.
-// - Down ends after four rounds: a queue that stands then is not ours.
-// - Cruising takes no more than 0.7 of the ceiling where that fills the path: the queue is left to others.
+// - Down ends after four rounds: a queue that stands then is not ours, and cruising leaves it to others.
 // - The window is not cut for a round of recovery after a loss: pacing conserves packets.
 // - A sample taken while little was in flight counts as a probe of the round trip: a peer that is called now and
 //   then never has its window cut for one.
 // - ECN is not looked at: Node gives no access to it.
 
-import { Aggregation, FullPipe, MaxBandwidth, MinRoundTrip } from './bbr-filters.ts';
+import { Aggregation, FullPipe, MaxBandwidth, MinRoundTrip, newRound, type Round } from './bbr-filters.ts';
 import {
   type AckedEvent,
   type CongestionController,
@@ -53,20 +52,6 @@ const GAINS: Readonly<Record<BbrPhase, { readonly pacing: number; readonly windo
   up: { pacing: 1.25, window: 2.25 },
   'probe-rtt': { pacing: 1, window: 0.5 },
 };
-
-/** What was seen in one round trip. */
-interface Round {
-  /** It ends when something is acknowledged that was sent with this much delivered. */
-  readonly endsAtBytes: number;
-  ackedBytes: number;
-  lostBytes: number;
-  /** The highest delivery rate, and the most that was delivered while a packet was under way. */
-  bytesPerMs: number;
-  deliveredBytes: number;
-  minMs: number;
-  /** As much was in flight as the window allowed. */
-  filled: boolean;
-}
 
 /** One path's window and rate by BBR. Times in milliseconds of one monotonic clock. */
 export class BbrController implements CongestionController {
@@ -258,11 +243,15 @@ export class BbrController implements CongestionController {
   }
 
   #beginRound(): void {
+    this.#renewRound();
+    this.#roundsSinceProbe++;
+    this.#aggregation.onRound(this.#pipe.full ? AGGREGATION_ROUNDS : 1);
+  }
+
+  #renewRound(): void {
     const { ackedBytes, lostBytes } = this.#round;
     this.#pathLoss.onRound((ackedBytes + lostBytes) / this.#datagramBytes, lostBytes / this.#datagramBytes);
     this.#round = newRound(this.#rate.deliveredBytes);
-    this.#roundsSinceProbe++;
-    this.#aggregation.onRound(this.#pipe.full ? AGGREGATION_ROUNDS : 1);
   }
 
   /** The bandwidth-delay product, and what is lost of it on the way. */
@@ -282,10 +271,12 @@ export class BbrController implements CongestionController {
     return 4 * this.#datagramBytes;
   }
 
-  /** Of the ceiling: with headroom, and where it holds a queue, no more of that than 0.7 of the ceiling leaves us. */
+  /** Less than the ceiling by the headroom; and no more than fills the path, unless that is less than 0.7 of the ceiling. */
   #cruisingBytes(): number {
-    const enoughBytes = Math.max(this.#productBytes(1), BETA * this.#ceilingBytes);
-    return Math.max(this.#leastBytes(), Math.min((1 - HEADROOM) * this.#ceilingBytes, enoughBytes));
+    const heldBackBytes = Math.min(this.#aggregation.extraBytes, ACK_DELAY_MAX_MS * this.bandwidthBytesPerMs);
+    const filledBytes = this.#productBytes(1) + heldBackBytes;
+    const leftBytes = Math.max(filledBytes, BETA * this.#ceilingBytes);
+    return Math.max(this.#leastBytes(), Math.min((1 - HEADROOM) * this.#ceilingBytes, leftBytes));
   }
 
   // ---- the phases
@@ -332,7 +323,7 @@ export class BbrController implements CongestionController {
     this.#phaseBeganAtMs = nowMs;
     this.#phaseRounds = 0;
     // The next round begins here: it tells what this phase has led to.
-    this.#round = newRound(this.#rate.deliveredBytes);
+    this.#renewRound();
     this.#pathLoss.setSlow(nowMs, phase === 'drain' || phase === 'down' || phase === 'probe-rtt');
   }
 
@@ -353,8 +344,8 @@ export class BbrController implements CongestionController {
 
   /** Our queue is gone. One that still stands after so many rounds is somebody else's. */
   #isDownEnough(inFlightBytes: number): boolean {
-    if (this.#phaseRounds >= DOWN_ROUNDS_MAX) return true;
-    return inFlightBytes <= Math.min(this.#targetBytes(1), this.#cruisingBytes());
+    const low = Math.min(this.#targetBytes(1), this.#cruisingBytes());
+    return inFlightBytes <= low || this.#phaseRounds >= DOWN_ROUNDS_MAX;
   }
 
   #enterUp(nowMs: number): void {
@@ -424,8 +415,7 @@ export class BbrController implements CongestionController {
   // ---- what follows from it
 
   #setPacing(gain: number): void {
-    const slow = gain < 1 || this.#phase === 'probe-rtt';
-    const onTop = slow ? 1 : 1 / (1 - this.#pathLoss.rate);
+    const onTop = gain < 1 || this.#phase === 'probe-rtt' ? 1 : 1 / (1 - this.#pathLoss.rate);
     const bytesPerMs = gain * (1 - PACING_MARGIN) * this.bandwidthBytesPerMs * onTop;
     if (this.#pipe.full || bytesPerMs > this.#pacingBytesPerMs) this.#pacingBytesPerMs = bytesPerMs;
   }
@@ -456,18 +446,6 @@ export class BbrController implements CongestionController {
   }
 }
 
-function newRound(endsAtBytes: number): Round {
-  return {
-    endsAtBytes,
-    ackedBytes: 0,
-    lostBytes: 0,
-    bytesPerMs: 0,
-    deliveredBytes: 0,
-    minMs: Number.POSITIVE_INFINITY,
-    filled: false,
-  };
-}
-
 /** Section 2.5: more loss than this is congestion, beyond what the path loses anyhow. */
 const LOSS_TOLERATED = 0.02;
 /** With more than this the path has become much slower than it was. */
@@ -475,6 +453,8 @@ const LOSS_HEAVY = 0.25;
 /** What is left by loss while cruising, and by loss while probing. */
 const BETA = 0.7;
 const PROBE_BETA = 0.85;
+/** So long acknowledgements are held back at most (P-60). */
+const ACK_DELAY_MAX_MS = 5;
 /** Left free, while cruising, of what was in flight when it became too much: room for others to grow into. */
 const HEADROOM = 0.15;
 /** A round of up that has brought so much more is followed by another. */

@@ -97,6 +97,7 @@ export interface EndpointGauges {
   readonly callingPeers: number;
   /** Sessions, and handshakes under way. */
   readonly sessions: number;
+  /** What waits for a time; the calls to one peer are mostly one. */
   readonly timers: number;
   /** Memory set aside for messages that are partly here. */
   readonly reassemblyBytes: number;

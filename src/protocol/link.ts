@@ -204,6 +204,7 @@ export class Link {
   /** The session is given up: what was in flight goes back to the outbox, and nobody learns its keys any more. */
   abandon(): void {
     this.#closed = true;
+    this.path.pacer.stopWaiting();
     this.#first = undefined;
     this.#keys.wipe();
     this.sent.abandon();
@@ -215,6 +216,7 @@ export class Link {
    */
   quiet(): void {
     this.#quiet = true;
+    this.path.pacer.stopWaiting();
     this.#forgetInFlight();
   }
 
@@ -304,7 +306,10 @@ export class Link {
 
   /** The next datagram that may leave now, if any. Call until it gives none. */
   poll(nowMs: number): Transmit | undefined {
-    if (this.#closed || !this.path.maySend(this.#first?.smallestBytes)) return undefined;
+    if (this.#closed || !this.path.maySend(this.#first?.smallestBytes)) {
+      this.path.pacer.stopWaiting();
+      return undefined;
+    }
     if (this.#smallProbeWanted && this.#probesAllowed > 0) {
       this.#smallProbeWanted = false;
       this.#pingWanted = true;
@@ -346,14 +351,12 @@ export class Link {
   /** Room for a datagram with message data: 0 when window, pacing or the peer's address forbid it. */
   #dataAllowedBytes(nowMs: number): number {
     this.#pacedAtMs = Number.POSITIVE_INFINITY;
-    if (this.#quiet) return 0;
     const { datagramBytes, congestion, pacer, rtt, sendAllowanceBytes } = this.path;
-    if (!this.#outbox.hasMessages) {
+    if (this.#quiet || !this.#outbox.hasMessages || sendAllowanceBytes < MIN_DATAGRAM_BYTES) {
       pacer.stopWaiting();
-      congestion.onAppLimited(this.sent.bytesInFlight);
+      if (!this.#outbox.hasMessages) congestion.onAppLimited(this.sent.bytesInFlight);
       return 0;
     }
-    if (sendAllowanceBytes < MIN_DATAGRAM_BYTES) return 0;
     if (this.#probesAllowed > 0) return MIN_DATAGRAM_BYTES;
     // P-67
     const windowLeft = congestion.windowBytes - this.sent.bytesInFlight;

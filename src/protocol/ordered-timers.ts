@@ -38,8 +38,12 @@ export class OrderedTimers implements TimerTarget {
     this.#timers = timers;
   }
 
-  /** `target` is woken at this time, and not when `timer` says, if that has not passed; at Infinity not at all. */
+  /**
+   * `target` is woken at this time, and not when `timer` says, if that has not passed; at Infinity not at all. @throws
+   * RangeError when it is no time.
+   */
   set(timer: OrderedTimer | undefined, target: TimerTarget, atMs: number): OrderedTimer | undefined {
+    if (Number.isNaN(atMs)) throw new RangeError('a timer needs a time');
     if (timer !== undefined) this.#takeBack(timer as Link);
     if (atMs === Number.POSITIVE_INFINITY) return undefined;
     let before = this.#last;
@@ -57,11 +61,14 @@ export class OrderedTimers implements TimerTarget {
   /** Wakes who is due. */
   onTimer(nowMs: number): void {
     this.#entry = undefined;
-    for (let first = this.#first; first !== undefined && first.atMs <= nowMs; first = this.#first) {
-      this.#unlink(first);
-      first.target.onTimer(nowMs);
+    try {
+      for (let first = this.#first; first !== undefined && first.atMs <= nowMs; first = this.#first) {
+        this.#unlink(first);
+        first.target.onTimer(nowMs);
+      }
+    } finally {
+      if (this.#first !== undefined) this.#entry ??= this.#timers.push(this.#first.atMs, this);
     }
-    if (this.#first !== undefined) this.#entry ??= this.#timers.push(this.#first.atMs, this);
   }
 
   #takeBack(link: Link): void {

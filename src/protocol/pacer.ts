@@ -7,7 +7,7 @@ export class Pacer {
   #datagramBytes: number;
   #tokenBytes: number;
   #filledAtMs = 0;
-  /** Since when, or from when on, the sender may send; Infinity when it does not want to. */
+  /** Since when, or from when on, the sender may send, if it was told so and has not come again; else Infinity. */
   #awaitedAtMs = Number.POSITIVE_INFINITY;
   /** What it could not send as it came later than that, and has not made up for yet. */
   #missedBytes = 0;
@@ -23,6 +23,7 @@ export class Pacer {
     this.#fill(nowMs);
     this.#bytesPerMs = bytesPerMs;
     this.#tokenBytes = Math.min(this.#tokenBytes, this.#mostBytes());
+    this.#missedBytes = Math.min(this.#missedBytes, LATE_MAX_MS * bytesPerMs);
   }
 
   /** The path carries datagrams of another size now. */
@@ -51,7 +52,7 @@ export class Pacer {
     return this.#awaitedAtMs;
   }
 
-  /** It is not the rate that keeps the sender from sending: there is nothing to send, or the window is full. */
+  /** It is not the rate that keeps the sender from sending: nothing is to be sent, or nothing may be. */
   stopWaiting(): void {
     this.#awaitedAtMs = Number.POSITIVE_INFINITY;
   }
@@ -84,7 +85,10 @@ export class Pacer {
     const lateMs = Math.max(0, nowMs - this.#awaitedAtMs);
     this.#filledAtMs = nowMs;
     this.#awaitedAtMs = Number.POSITIVE_INFINITY;
-    if (this.#bytesPerMs === Number.POSITIVE_INFINITY) return;
+    if (this.#bytesPerMs === Number.POSITIVE_INFINITY) {
+      this.#missedBytes = 0;
+      return;
+    }
 
     const accruedBytes = elapsedMs * this.#bytesPerMs;
     const lateBytes = lateMs * this.#bytesPerMs;

@@ -74,13 +74,25 @@ export class PathLoss {
     this.#roundsSent += sent;
     this.#roundsLost += lost;
     if (this.#roundsSent < REFUTING_MIN) return;
-    const expected = this.#roundsSent * this.rate;
-    if (this.#roundsLost < expected - this.#chance(this.rate, this.#roundsSent)) {
-      this.#sent = this.#roundsSent;
-      this.#lost = this.#roundsLost;
+    if (this.#isRefuted()) {
+      this.#sent /= 2;
+      this.#lost /= 2;
+      this.#learn(this.#roundsSent, this.#roundsLost);
+    } else if (this.#roundsSent < REFUTING_MAX) {
+      return;
     }
     this.#roundsSent = 0;
     this.#roundsLost = 0;
+  }
+
+  /** Two shares of one rate would hardly ever differ so much. */
+  #isRefuted(): boolean {
+    const rate = (this.#lost + this.#roundsLost) / (this.#sent + this.#roundsSent);
+    const variance = rate * (1 - rate) * (1 / this.#sent + 1 / this.#roundsSent);
+    return (
+      this.#lost / this.#sent - this.#roundsLost / this.#roundsSent >
+      REFUTING_DEVIATIONS * Math.sqrt(variance)
+    );
   }
 
   /** Startup is over. */
@@ -92,13 +104,9 @@ export class PathLoss {
   isExceeded(lost: number, sent: number, tolerated: number): boolean {
     // Laplace's estimate: of a path that little is known of, nothing is too much.
     const rate = (this.#lost + 1) / (this.#sent + 2);
-    return lost >= LOST_MIN && lost > sent * (rate + tolerated) + this.#chance(rate, sent);
-  }
-
-  /** By how many of `sent` the lost ones may differ from a rate that was learnt. */
-  #chance(rate: number, sent: number): number {
     const variance = rate * (1 - rate) * (1 + sent / (this.#sent + 2));
-    return CHANCE_DEVIATIONS * Math.sqrt(sent * variance);
+    const chance = CHANCE_DEVIATIONS * Math.sqrt(sent * variance);
+    return lost >= LOST_MIN && lost > sent * (rate + tolerated) + chance;
   }
 
   #wasSlow(sentAtMs: number): boolean {
@@ -120,8 +128,11 @@ const STARTUP_ROUNDS_MAX = 16;
 /** Less than this is no evidence; more than this and older is forgotten by halves. */
 const EVIDENCE_MIN = 20;
 const EVIDENCE_MAX = 2000;
-/** So many packets of rounds are compared with what is known. */
+/** So many packets of rounds are compared with what is known, until they are as many as that: then others are. */
 const REFUTING_MIN = 1000;
+const REFUTING_MAX = 4000;
+/** Of losses that come each by itself this would be never; they come in bursts. */
+const REFUTING_DEVIATIONS = 6;
 /** What a path loses beyond this is not compensated for. */
 const RATE_MAX = 0.3;
 /** It is asked once a round: less would mistake chance for congestion several times a minute. */

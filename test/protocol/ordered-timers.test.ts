@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { Heap } from '../../src/base/heap.ts';
 import type { TimerTarget } from '../../src/protocol/context.ts';
 import { type OrderedTimer, OrderedTimers } from '../../src/protocol/ordered-timers.ts';
+import { SeededRandom } from '../../src/sim/random.ts';
 
 /** As an endpoint does: wakes everybody who is due. */
 function runUntil(timers: Heap<TimerTarget>, nowMs: number): void {
@@ -48,48 +49,76 @@ test('who sets its timer again while it is woken is woken again, in its turn', (
   expect(timers.size).toBe(0);
 });
 
-test('whatever is set, moved and taken back: everybody is woken at the first look at or after its time, and once', () => {
-  const action = fc.oneof(
-    fc.record({ what: fc.constant('set' as const), inMs: fc.nat(60) }),
-    fc.record({ what: fc.constant('move' as const), which: fc.nat(1000), inMs: fc.nat(60) }),
-    fc.record({ what: fc.constant('take' as const), which: fc.nat(1000) }),
-    fc.record({ what: fc.constant('pass' as const), ms: fc.nat(20) }),
-  );
+test('a target that throws keeps nobody else from being woken', () => {
+  const timers = new Heap<TimerTarget>();
+  const ordered = new OrderedTimers(timers);
+  const woken: string[] = [];
+  const fails = (): void => {
+    throw new Error('no');
+  };
+  ordered.set(undefined, { onTimer: fails }, 10);
+  ordered.set(undefined, { onTimer: () => woken.push('second') }, 20);
+  expect(() => runUntil(timers, 10)).toThrow('no');
+  runUntil(timers, 20);
+  expect(woken).toEqual(['second']);
+  expect(() => ordered.set(undefined, { onTimer: fails }, Number.NaN)).toThrow(RangeError);
+});
+
+/** Timers with their owners, who set, move and take back some of all timers whenever they are woken. */
+class Owners {
+  readonly timers: Heap<TimerTarget> = new Heap<TimerTarget>();
+  readonly waiting: Map<number, { dueMs: number; timer: OrderedTimer | undefined }> = new Map();
+  nowMs = 0;
+  #ordered = new OrderedTimers(this.timers);
+  #ids = 0;
+  readonly #number: () => number;
+
+  /** `number` draws from 0 to 99. */
+  constructor(number: () => number) {
+    this.#number = number;
+  }
+
+  act(): void {
+    const what = this.#number() % 3;
+    const ids = [...this.waiting.keys()];
+    const id = what === 0 || ids.length === 0 ? this.#ids++ : ids[this.#number() % ids.length]!;
+    const dueMs = what === 2 ? Number.POSITIVE_INFINITY : this.nowMs + (this.#number() % 40);
+    const timer = this.#ordered.set(this.waiting.get(id)?.timer, this.#owner(id), dueMs);
+    if (timer === undefined) this.waiting.delete(id);
+    else this.waiting.set(id, { dueMs, timer });
+  }
+
+  #owner(id: number): TimerTarget {
+    return {
+      onTimer: (nowMs) => {
+        expect(this.waiting.get(id)!.dueMs).toBeLessThanOrEqual(nowMs);
+        this.waiting.delete(id);
+        for (let acts = this.#number() % 3; acts > 0 && this.#ids < 200; acts--) this.act();
+      },
+    };
+  }
+
+  takeAllBack(): void {
+    for (const [id, { timer }] of this.waiting)
+      this.#ordered.set(timer, this.#owner(id), Number.POSITIVE_INFINITY);
+  }
+}
+
+test('whatever is set, moved and taken back, also while others are woken: each is woken when it is due, and once', () => {
   fc.assert(
-    fc.property(fc.array(action, { maxLength: 80 }), (actions) => {
-      const timers = new Heap<TimerTarget>();
-      const ordered = new OrderedTimers(timers);
-      let nowMs = 0;
-      const waiting = new Map<number, { dueMs: number; timer: OrderedTimer | undefined }>();
-      const woken: number[] = [];
-      const target = (id: number): TimerTarget => ({
-        onTimer: () => {
-          expect(waiting.get(id)!.dueMs).toBeLessThanOrEqual(nowMs);
-          waiting.delete(id);
-          woken.push(id);
-        },
-      });
-      const pick = (which: number): number | undefined =>
-        [...waiting.keys()][which % Math.max(1, waiting.size)];
-      let ids = 0;
-      for (const one of actions) {
-        if (one.what === 'pass') {
-          nowMs += one.ms;
-          const due = [...waiting].filter(([, { dueMs }]) => dueMs <= nowMs).map(([id]) => id);
-          woken.length = 0;
-          runUntil(timers, nowMs);
-          expect([...woken].sort()).toEqual(due.sort());
-          continue;
-        }
-        const id = one.what === 'set' ? ids++ : pick(one.which);
-        if (id === undefined) continue;
-        const dueMs = one.what === 'take' ? Number.POSITIVE_INFINITY : nowMs + 1 + one.inMs;
-        const timer = ordered.set(waiting.get(id)?.timer, target(id), dueMs);
-        if (timer === undefined) waiting.delete(id);
-        else waiting.set(id, { dueMs, timer });
+    fc.property(fc.integer(), (seed) => {
+      const random = new SeededRandom(`timers ${seed}`);
+      const owners = new Owners(() => Math.floor(100 * random.float()));
+      for (let step = 0; step < 40; step++) {
+        for (let acts = 0; acts < 3; acts++) owners.act();
+        owners.nowMs += Math.floor(10 * random.float());
+        runUntil(owners.timers, owners.nowMs);
+        for (const { dueMs } of owners.waiting.values()) expect(dueMs).toBeGreaterThan(owners.nowMs);
+        // One place for all that are in order.
+        expect(owners.timers.size).toBeLessThanOrEqual(owners.waiting.size);
       }
-      for (const [id, { timer }] of waiting) ordered.set(timer, target(id), Number.POSITIVE_INFINITY);
-      expect(timers.size).toBe(0);
+      owners.takeAllBack();
+      expect(owners.timers.size).toBe(0);
     }),
   );
 });

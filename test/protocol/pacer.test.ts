@@ -84,6 +84,22 @@ describe('Pacer', () => {
     expect(pacer.behind).toBe(false);
   });
 
+  test('what was missed at one rate is no more than 25 ms of the next, and nothing without a rate', () => {
+    const pacer = new Pacer(1200);
+    pacer.setRate(0, 12_000);
+    sendAll(pacer, 0, 1200);
+    pacer.setRate(100, 1200);
+    sendAll(pacer, 100, 1200);
+    let datagrams = 0;
+    for (let ms = 101; ms <= 160; ms++) datagrams += sendAll(pacer, ms, 1200);
+    expect(datagrams).toBe(60 + 25);
+    pacer.setRate(160, 12_000);
+    sendAll(pacer, 160, 1200);
+    pacer.setRate(260, Number.POSITIVE_INFINITY);
+    sendAll(pacer, 261, 1200, 1);
+    expect(pacer.behind).toBe(false);
+  });
+
   test('who does not wait for the rate misses nothing', () => {
     const pacer = new Pacer(1200);
     pacer.setRate(0, 1200);

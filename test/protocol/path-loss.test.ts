@@ -59,17 +59,28 @@ test('rounds of startup that come to nothing are forgotten', () => {
   expect(path.rate).toBe(0.3);
 });
 
-test('rounds that lose far less than is known to be lost anyhow refute it', () => {
-  const path = learnt(950, 50);
-  for (let round = 0; round < 9; round++) path.onRound(100, 0);
-  expect(path.rate).toBeCloseTo(0.05);
-  path.onRound(100, 2);
-  expect(path.rate).toBeCloseTo(0.002);
+test.each([
+  { sent: 100, lost: 8 },
+  { sent: 1000, lost: 44 },
+  { sent: 2000, lost: 20 },
+])('rounds that lose nothing refute $lost of $sent', ({ sent, lost }) => {
+  const path = learnt(sent - lost, lost);
+  path.onRound(900, 0);
+  expect(path.rate).toBeCloseTo(lost / sent);
+  for (let round = 0; round < 300; round++) path.onRound(100, 0);
+  expect(path.rate).toBeLessThan(lost / sent / 4);
 });
 
-test('rounds that lose about as much as is known, or more, refute nothing', () => {
-  const path = learnt(950, 50);
+test('rounds that lose as much as is known, evenly or in bursts, or more, refute nothing', () => {
+  const path = learnt(1900, 100);
   for (let round = 0; round < 100; round++) path.onRound(100, 4);
-  for (let round = 0; round < 100; round++) path.onRound(100, 20);
+  for (let round = 0; round < 100; round++) path.onRound(100, round % 4 === 0 ? 20 : 0);
+  for (let round = 0; round < 100; round++) path.onRound(100, 30);
   expect(path.rate).toBeCloseTo(0.05);
+});
+
+test('what refutes half of what is known does not blot it out', () => {
+  const path = learnt(1900, 100);
+  for (let round = 0; round < 10; round++) path.onRound(100, 0);
+  expect(path.rate).toBeCloseTo(0.025);
 });
