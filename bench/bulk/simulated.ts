@@ -4,7 +4,8 @@ import { VirtualClock } from '../../src/sim/clock.ts';
 import { SimNetwork } from '../../src/sim/network.ts';
 import { SeededRandom } from '../../src/sim/random.ts';
 import { openSimTransport } from '../../src/sim/transport.ts';
-import { AT_ONCE, LARGE_MESSAGE_BYTES, type Load, STREAM_MESSAGE_BYTES, WARM_UP_SECONDS } from './loads.ts';
+import { Arrivals } from './arrivals.ts';
+import type { Load } from './loads.ts';
 
 const SERVER = '10.0.0.1';
 const CLIENT = '10.0.0.2';
@@ -16,7 +17,7 @@ export interface SimulatedPath {
   readonly mbitPerS: number;
 }
 
-/** Mbit/s of payload: of one message until it is there, of a stream as on the link, over `seconds` of virtual time between two arrivals. */
+/** Mbit/s of payload, of a stream over `seconds` of virtual time. */
 export async function simulate(path: SimulatedPath, load: Load, seconds: number): Promise<number> {
   const random = new SeededRandom('bulk');
   const clock = new VirtualClock();
@@ -31,28 +32,16 @@ export async function simulate(path: SimulatedPath, load: Load, seconds: number)
   const [server, client] = [SERVER, CLIENT].map((host) =>
     openSimTransport({ network, host, random: random.fork(host) }),
   );
-  const sizeBytes = load === 'message' ? LARGE_MESSAGE_BYTES : STREAM_MESSAGE_BYTES;
+  const arrivals = new Arrivals(load, () => clock.now());
+  const { sizeBytes, warmUpMs } = arrivals;
   const body = new Uint8Array(sizeBytes).fill(7);
   server!.handle('get', () => body);
   const peer = client!.peer(server!.address);
-  const warmUpMs = load === 'message' ? 0 : 1000 * WARM_UP_SECONDS;
-  let fromMs = 0;
-  let untilMs = 0;
-  let receivedBytes = 0;
-  const next = async (): Promise<void> => {
-    await peer.call('get', null, { expectedBytes: sizeBytes, deadline: Number.POSITIVE_INFINITY });
-    untilMs = clock.now();
-    if (untilMs < warmUpMs) fromMs = untilMs;
-    else receivedBytes += sizeBytes;
-  };
-  const lane = async (): Promise<void> => {
-    for (;;) await next();
-  };
-  const lanes = load === 'message' ? [next()] : Array.from({ length: AT_ONCE }, lane);
-  const settled = Promise.allSettled(lanes);
+  const call = { expectedBytes: sizeBytes, deadline: Number.POSITIVE_INFINITY };
+  const settled = Promise.allSettled(arrivals.receive(() => peer.call('get', null, call)));
   if (load === 'message') await clock.runUntil(settled);
   else await clock.run({ forMs: warmUpMs + 1000 * seconds });
-  const mbitPerS = receivedBytes === 0 ? 0 : (8 * receivedBytes) / (untilMs - fromMs) / 1000;
+  const mbitPerS = arrivals.mbitPerS ?? 0;
   await clock.runUntil(Promise.all([client!.close(), server!.close()]));
   await settled;
   return mbitPerS;

@@ -123,6 +123,7 @@ function isBefore(a: Slot<unknown>, b: Slot<unknown>): boolean {
   return a.key < b.key || (a.key === b.key && a.sequence < b.sequence);
 }
 
-function checkKey(key: number): void {
+/** @throws RangeError when `key` is not a number that can be ordered. */
+export function checkKey(key: number): void {
   if (Number.isNaN(key)) throw new RangeError('a heap key must be a number that can be ordered');
 }

@@ -28,6 +28,7 @@
 // - ECN is not looked at: Node gives no access to it.
 
 import { Aggregation, FullPipe, MaxBandwidth, MinRoundTrip, newRound, type Round } from './bbr-filters.ts';
+import { DEFAULT_CONFIG } from './config.ts';
 import {
   type AckedEvent,
   type CongestionController,
@@ -344,8 +345,8 @@ export class BbrController implements CongestionController {
 
   /** Our queue is gone. One that still stands after so many rounds is somebody else's. */
   #isDownEnough(inFlightBytes: number): boolean {
-    const low = Math.min(this.#targetBytes(1), this.#cruisingBytes());
-    return inFlightBytes <= low || this.#phaseRounds >= DOWN_ROUNDS_MAX;
+    if (this.#phaseRounds >= DOWN_ROUNDS_MAX) return true;
+    return inFlightBytes <= Math.min(this.#targetBytes(1), this.#cruisingBytes());
   }
 
   #enterUp(nowMs: number): void {
@@ -415,7 +416,8 @@ export class BbrController implements CongestionController {
   // ---- what follows from it
 
   #setPacing(gain: number): void {
-    const onTop = gain < 1 || this.#phase === 'probe-rtt' ? 1 : 1 / (1 - this.#pathLoss.rate);
+    const slow = gain < 1 || this.#phase === 'probe-rtt';
+    const onTop = slow ? 1 : 1 / (1 - this.#pathLoss.rate);
     const bytesPerMs = gain * (1 - PACING_MARGIN) * this.bandwidthBytesPerMs * onTop;
     if (this.#pipe.full || bytesPerMs > this.#pacingBytesPerMs) this.#pacingBytesPerMs = bytesPerMs;
   }
@@ -454,7 +456,7 @@ const LOSS_HEAVY = 0.25;
 const BETA = 0.7;
 const PROBE_BETA = 0.85;
 /** So long acknowledgements are held back at most (P-60). */
-const ACK_DELAY_MAX_MS = 5;
+const ACK_DELAY_MAX_MS = DEFAULT_CONFIG.maxAckDelayMs;
 /** Left free, while cruising, of what was in flight when it became too much: room for others to grow into. */
 const HEADROOM = 0.15;
 /** A round of up that has brought so much more is followed by another. */

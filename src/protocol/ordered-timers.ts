@@ -2,7 +2,7 @@
 // of them costs as much as there are, twice: here one that is in order is linked behind the last, and only the first has
 // its place among all others.
 
-import type { Heap, HeapEntry } from '../base/heap.ts';
+import { checkKey, type Heap, type HeapEntry } from '../base/heap.ts';
 import type { TimerTarget } from './context.ts';
 
 /** What {@link OrderedTimers.set} has set; its own handle. */
@@ -11,13 +11,13 @@ export interface OrderedTimer {
   readonly target: TimerTarget;
 }
 
-class Link implements OrderedTimer {
+class Linked implements OrderedTimer {
   readonly atMs: number;
   readonly target: TimerTarget;
   /** Its place among all timers, when it was not in order. */
   readonly alone: HeapEntry<TimerTarget> | undefined;
-  before: Link | undefined;
-  after: Link | undefined;
+  before: Linked | undefined;
+  after: Linked | undefined;
 
   constructor(atMs: number, target: TimerTarget, alone?: HeapEntry<TimerTarget>) {
     this.atMs = atMs;
@@ -29,8 +29,8 @@ class Link implements OrderedTimer {
 /** Timers of an endpoint that are set, and taken back, in about the same order. All of it is O(1), but for what is not in order. */
 export class OrderedTimers implements TimerTarget {
   readonly #timers: Heap<TimerTarget>;
-  #first: Link | undefined;
-  #last: Link | undefined;
+  #first: Linked | undefined;
+  #last: Linked | undefined;
   /** No later than the first; earlier once that was taken back. Undefined when there is no timer. */
   #entry: HeapEntry<TimerTarget> | undefined;
 
@@ -43,14 +43,14 @@ export class OrderedTimers implements TimerTarget {
    * RangeError when it is no time.
    */
   set(timer: OrderedTimer | undefined, target: TimerTarget, atMs: number): OrderedTimer | undefined {
-    if (Number.isNaN(atMs)) throw new RangeError('a timer needs a time');
-    if (timer !== undefined) this.#takeBack(timer as Link);
+    checkKey(atMs);
+    if (timer !== undefined) this.#takeBack(timer as Linked);
     if (atMs === Number.POSITIVE_INFINITY) return undefined;
     let before = this.#last;
     for (let steps = 0; before !== undefined && before.atMs > atMs; steps++, before = before.before) {
-      if (steps === STEPS_MAX) return new Link(atMs, target, this.#timers.push(atMs, target));
+      if (steps === STEPS_MAX) return new Linked(atMs, target, this.#timers.push(atMs, target));
     }
-    const link = new Link(atMs, target);
+    const link = new Linked(atMs, target);
     this.#linkBehind(before, link);
     // While the others are woken it has none, and some of them may still be due.
     if (this.#entry === undefined) this.#entry = this.#timers.push(this.#first!.atMs, this);
@@ -71,7 +71,7 @@ export class OrderedTimers implements TimerTarget {
     }
   }
 
-  #takeBack(link: Link): void {
+  #takeBack(link: Linked): void {
     if (link.alone !== undefined) {
       this.#timers.remove(link.alone);
       return;
@@ -82,7 +82,7 @@ export class OrderedTimers implements TimerTarget {
     this.#entry = undefined;
   }
 
-  #linkBehind(before: Link | undefined, link: Link): void {
+  #linkBehind(before: Linked | undefined, link: Linked): void {
     const after = before === undefined ? this.#first : before.after;
     link.before = before;
     link.after = after;
@@ -92,7 +92,7 @@ export class OrderedTimers implements TimerTarget {
     else after.before = link;
   }
 
-  #unlink(link: Link): void {
+  #unlink(link: Linked): void {
     const { before, after } = link;
     if (before !== undefined) before.after = after;
     else if (this.#first === link) this.#first = after;
